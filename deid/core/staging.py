@@ -1,0 +1,397 @@
+"""The output tree: files appear in it finished or not at all.
+
+A batch of files is written into a hidden folder inside the output, made durable, and renamed into place. A
+killed run leaves at most that folder, which the next run removes.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import stat
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from deid.core.errors import Held, UsageError
+from deid.core.files import strerror, sync_folder
+
+PARTIAL_PREFIX = ".mami-deid-partial-"
+
+_PIECE = 1 << 20
+_LOCK = "lock"
+_FOREIGN_AGE = (
+    3600.0  # seconds without a new file, after which a folder of another machine counts as left over
+)
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_KERNEL_COPY = frozenset(
+    {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.EIO}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """Bytes of an open file to copy: ``length`` from ``offset`` of ``descriptor``, never all in memory."""
+
+    descriptor: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file in its place: relative name, size in bytes, time of its content in nanoseconds since 1970."""
+
+    relative: str
+    size: int
+    mtime_ns: int
+
+
+class Staging:
+    """Writes batches of files into the output tree; use it as a context manager.
+
+    Args:
+        out: The output folder; it is made where missing.
+
+    Raises:
+        UsageError: The output folder cannot be made or written.
+    """
+
+    def __init__(self, out: Path) -> None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            self._out = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise UsageError(f"the output folder cannot be made or opened: {strerror(error)}.") from None
+        remove_leftovers(out)
+        try:
+            self._name, self._lock = _new_partial(self._out)
+            self._partial = os.open(self._name, _FOLDER_FLAGS, dir_fd=self._out)
+        except OSError as error:
+            os.close(self._out)
+            raise UsageError(f"the output folder cannot be written: {strerror(error)}.") from None
+        self._root = out
+        self._staged: dict[str, str] = {}
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, relative: str, chunks: Iterable[bytes | bytearray | memoryview | FileRange]) -> int:
+        """Stages one file and returns its size in bytes; it appears in the tree at :meth:`commit`.
+
+        Raises:
+            Held: The name leaves the output or is staged already, the disk is full, or an input range is cut.
+        """
+        _check_relative(relative)
+        if relative in self._staged:
+            raise Held("two inputs lead to one output")
+        self._count += 1
+        temporary = f"{self._count:08d}"
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            descriptor = os.open(temporary, flags, 0o666, dir_fd=self._partial)
+        except OSError as error:
+            raise Held(f"cannot be written: {strerror(error)}") from None
+        try:
+            with os.fdopen(descriptor, "wb", buffering=_PIECE // 4) as stream:
+                for chunk in chunks:
+                    if isinstance(chunk, FileRange):
+                        _copy_range(chunk, stream)
+                    else:
+                        stream.write(chunk)
+                stream.flush()
+                size = os.fstat(descriptor).st_size
+        except BaseException as error:
+            # Whatever stopped it, the caller's own error or Ctrl-C: no half file may reach a commit.
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=self._partial)
+            if isinstance(error, OSError):
+                raise Held(f"cannot be written: {strerror(error)}") from None
+            raise
+        self._staged[relative] = temporary
+        return size
+
+    def staged_path(self, relative: str) -> Path:
+        """Where a staged file lies until it is committed, to read it back."""
+        return self._root / self._name / self._staged[relative]
+
+    def withdraw(self, relative: str) -> None:
+        """Takes one staged file back, so that the next commit does not release it."""
+        temporary = self._staged.pop(relative, None)
+        if temporary is not None:
+            os.unlink(temporary, dir_fd=self._partial)
+
+    def commit(self) -> list[Written]:
+        """Makes all staged files durable and moves them into place, in the order of writing.
+
+        Raises:
+            Held: It could not be done (disk full, a link or folder in the way); no file of the batch is left.
+        """
+        staged, self._staged = self._staged, {}
+        folders = _Folders(self._out)
+        placed: list[Written] = []
+        try:
+            for temporary in staged.values():
+                self._sync(temporary)
+            # All folders first: what can fail must fail before the first file appears.
+            places = [
+                (name, folders.open(name.rpartition("/")[0]), name.rpartition("/")[2]) for name in staged
+            ]
+            for relative, folder, name in places:
+                os.rename(staged[relative], name, src_dir_fd=self._partial, dst_dir_fd=folder)
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                placed.append(Written(relative, status.st_size, status.st_mtime_ns))
+            folders.sync()
+        except OSError as error:
+            self._roll_back(staged, placed, folders)
+            raise Held(f"cannot be written: {_reason(error)}") from None
+        finally:
+            folders.close()
+        return placed
+
+    def close(self) -> None:
+        """Removes what was not committed and the hidden folder."""
+        if self._partial < 0:
+            return
+        _empty_partial(self._out, self._name)
+        for descriptor in (self._partial, self._lock, self._out):
+            os.close(descriptor)
+        self._partial = -1
+
+    def _sync(self, temporary: str) -> None:
+        descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._partial)
+        try:
+            sync_file(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _roll_back(self, staged: dict[str, str], placed: Sequence[Written], folders: "_Folders") -> None:
+        for written in placed:
+            folder, _, name = written.relative.rpartition("/")
+            with suppress(OSError):
+                os.unlink(name, dir_fd=folders.open(folder))
+        for temporary in staged.values():
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=self._partial)
+
+
+class _Folders:
+    """The open folders of one commit; every one is reached from the output without following a link."""
+
+    def __init__(self, out: int) -> None:
+        self._open: dict[str, int] = {"": os.dup(out)}
+
+    def open(self, relative: str) -> int:
+        found = self._open.get(relative)
+        if found is not None:
+            return found
+        parent, _, name = relative.rpartition("/")
+        above = self.open(parent)
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=above)
+        descriptor = os.open(name, _FOLDER_FLAGS, dir_fd=above)
+        self._open[relative] = descriptor
+        return descriptor
+
+    def sync(self) -> None:
+        for descriptor in self._open.values():
+            sync_folder(descriptor)
+
+    def close(self) -> None:
+        for descriptor in self._open.values():
+            os.close(descriptor)
+
+
+def sync_file(descriptor: int) -> None:
+    """Makes the content of a file durable; on macOS past the cache of the drive."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        fcntl.fcntl(descriptor, full)
+    else:
+        os.fsync(descriptor)
+
+
+def list_outputs(out: Path) -> Iterator[str]:
+    """Every file below the output by relative name, links included; hidden folders of a run are left out."""
+    stack = [""]
+    while stack:
+        relative = stack.pop()
+        try:
+            with os.scandir(out / relative) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise UsageError(f"a folder of the output cannot be read: {strerror(error)}.") from None
+        for entry in entries:
+            name = f"{relative}/{entry.name}" if relative else entry.name
+            if not entry.is_dir(follow_symlinks=False):
+                yield name
+            elif relative or not entry.name.startswith(PARTIAL_PREFIX):
+                stack.append(name)
+
+
+def remove_outputs(out: Path, relatives: Iterable[str]) -> list[str]:
+    """Deletes outputs and the folders that become empty, without following a link; returns what is gone now.
+
+    Files that are gone already count as deleted. The caller forgets the returned names in the journal.
+    """
+    gone: list[str] = []
+    root = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for relative in relatives:
+            _check_relative(relative)
+            if _remove(root, relative.split("/")):
+                gone.append(relative)
+        sync_folder(root)
+    finally:
+        os.close(root)
+    return gone
+
+
+def remove_leftovers(out: Path) -> int:
+    """Removes the hidden folders that killed runs left in the output; returns how many."""
+    root = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    removed = 0
+    try:
+        for name in os.listdir(root):  # noqa: PTH208 - by descriptor, which no rename can swap
+            if name.startswith(PARTIAL_PREFIX) and _is_left_over(root, name):
+                removed += 1
+    finally:
+        os.close(root)
+    return removed
+
+
+def _check_relative(relative: str) -> None:
+    parts = relative.split("/")
+    if (
+        "\0" in relative
+        or any(part in ("", ".", "..") for part in parts)
+        or parts[0].startswith(PARTIAL_PREFIX)
+    ):
+        raise Held("output name leaves the output folder")
+
+
+def _copy_range(part: FileRange, stream: BinaryIO) -> None:
+    """Copies inside the kernel where it can (sharing blocks on XFS, Btrfs, APFS), else in pieces of 1 MiB."""
+    stream.flush()
+    target, offset, left = stream.fileno(), part.offset, part.length
+    kernel = hasattr(os, "copy_file_range")
+    while left:
+        try:
+            if kernel:
+                done = os.copy_file_range(part.descriptor, target, min(left, 8 * _PIECE), offset_src=offset)
+            else:
+                done = stream.write(_read(part.descriptor, min(left, _PIECE), offset))
+        except OSError as error:
+            if not kernel or error.errno not in _NO_KERNEL_COPY:
+                raise
+            kernel = False
+            continue
+        if not done:
+            # Some file systems answer 0 to the kernel copy; only a plain read shows the end.
+            if not kernel:
+                raise Held("unreadable: truncated")
+            kernel = False
+        offset, left = offset + done, left - done
+    stream.flush()
+
+
+def _read(descriptor: int, length: int, offset: int) -> bytes:
+    try:
+        return os.pread(descriptor, length, offset)
+    except OSError as error:
+        raise Held(f"unreadable: {strerror(error)}") from None
+
+
+def _new_partial(out: int) -> tuple[str, int]:
+    """Makes and locks a hidden folder; returns its name and the descriptor of its lock."""
+    while True:
+        name = f"{PARTIAL_PREFIX}{_machine()}-{os.getpid()}-{os.urandom(4).hex()}"
+        os.mkdir(name, 0o700, dir_fd=out)
+        lock = os.open(f"{name}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=out)
+        with suppress(
+            OSError
+        ):  # a file system without locks: then nobody can take the folder for a left-over
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Between mkdir and the lock another run may have taken the folder for a left-over and removed it.
+        if os.fstat(lock).st_nlink:
+            return name, lock
+        os.close(lock)
+
+
+def _is_left_over(out: int, name: str) -> bool:
+    """Removes the folder if no living process holds its lock; whether it did."""
+    try:
+        status = os.stat(name, dir_fd=out, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            return False
+        own = re.match(re.escape(PARTIAL_PREFIX + _machine()) + "-", name) is not None
+        # Locks of another machine may be invisible here (Lustre, some NFS mounts): let its folder grow old.
+        if not own and time.time() - status.st_mtime < _FOREIGN_AGE:
+            return False
+        lock = os.open(f"{name}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=out)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _empty_partial(out, name)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def _empty_partial(out: int, name: str) -> None:
+    with suppress(OSError):
+        folder = os.open(name, _FOLDER_FLAGS, dir_fd=out)
+        try:
+            # The lock goes last, so that a removal cut short can be finished by the next run.
+            entries = os.listdir(folder)  # noqa: PTH208 - by descriptor
+            for entry in sorted(entries, key=lambda entry: entry == _LOCK):
+                os.unlink(entry, dir_fd=folder)
+        finally:
+            os.close(folder)
+        os.rmdir(name, dir_fd=out)
+
+
+def _remove(folder: int, parts: Sequence[str]) -> bool:
+    """Deletes ``parts`` below an open folder; whether the file is gone."""
+    try:
+        if len(parts) == 1:
+            os.unlink(parts[0], dir_fd=folder)
+            return True
+        below = os.open(parts[0], _FOLDER_FLAGS, dir_fd=folder)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        gone = _remove(below, parts[1:])
+    finally:
+        os.close(below)
+    with suppress(OSError):  # not empty: other outputs lie in it
+        os.rmdir(parts[0], dir_fd=folder)
+    return gone
+
+
+def _machine() -> str:
+    return hashlib.blake2s(platform.node().encode(), digest_size=4).hexdigest()
+
+
+def _reason(error: OSError) -> str:
+    in_the_way = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY)
+    return "a link or folder is in the way" if error.errno in in_the_way else strerror(error)
