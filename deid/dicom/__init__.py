@@ -1,0 +1,1 @@
+"""Floor 1: DICOM files and headers."""
