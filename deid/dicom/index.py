@@ -1,0 +1,164 @@
+"""What the index pass remembers of one DICOM file: whose it is, where it belongs, what may not survive.
+
+The index sees every header before the first file is written, so that a name that stands in one file of a
+patient is removed from the texts of all his files, whatever the order of the work.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from deid.core.errors import Held, Skipped
+from deid.core.identifiers import Identifier, Kind
+from deid.dicom.elements import Buffer, Element, StructureError, dictionary_vr, walk_items
+from deid.dicom.identifying import CODE_ATTRIBUTES, coded_kind, identifier_kinds
+from deid.dicom.identity import identity_of
+from deid.dicom.part10 import Part10, open_part10
+from deid.dicom.risk import ENCAPSULATED_DOCUMENT, PIXEL_TAGS, Risk, assess
+from deid.dicom.values import codecs_of, decode
+
+_CHARSET = 0x00080005
+_DIRECTORY_RECORDS = 0x00041220
+_TEXT_LIMIT = 1 << 14
+
+
+@dataclass(frozen=True)
+class DicomRecord:
+    """Index entry of one file.
+
+    Attributes:
+        patient: Identity string; None where the id names nobody.
+        study: Study Instance UID of the source.
+        series: Series Instance UID of the source.
+        instance: SOP Instance UID of the source.
+        sop_class: SOP Class UID.
+        modality: Modality (0008,0060).
+        accession: Accession Number, for the crosswalk.
+        risk: What may hold identity outside the header; None if nothing is known to.
+        region: ``head``, ``other`` or ``unknown``.
+        frames: Number of Frames, 1 for single-frame images, 0 without pixels.
+        identifiers: Kind and value of everything that must not survive.
+    """
+
+    patient: str | None
+    study: str
+    series: str
+    instance: str
+    sop_class: str
+    modality: str
+    accession: str
+    risk: Risk | None
+    region: str
+    frames: int
+    identifiers: tuple[Identifier, ...]
+
+    def to_bytes(self) -> bytes:
+        """Serialise for the sealed index."""
+        fields = dict(vars(self))
+        fields["identifiers"] = [(str(i.kind), i.value) for i in self.identifiers]
+        return json.dumps(fields, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> DicomRecord:
+        """Read what :meth:`to_bytes` wrote."""
+        fields = json.loads(data)
+        fields["identifiers"] = tuple(Identifier(Kind(kind), value) for kind, value in fields["identifiers"])
+        fields["risk"] = Risk(fields["risk"]) if fields["risk"] else None
+        return cls(**fields)
+
+
+def index_file(path: Path | str) -> DicomRecord:
+    """Read the header of one file for the index.
+
+    Raises:
+        Skipped: It is no DICOM file, or a DICOMDIR.
+        Held: The file cannot be understood, or lacks what a release needs.
+    """
+    with open_part10(path) as source:
+        return index_part10(source)
+
+
+def index_part10(source: Part10) -> DicomRecord:
+    """Make the index entry of an opened file; see :func:`index_file`."""
+    body = source.body
+    top = {element.tag: element for element in source.elements}
+    named = top.get(_CHARSET)
+    charset = codecs_of(body[named.start : named.end]) if named else ("iso8859",)
+
+    def text(tag: int) -> str:
+        element = top.get(tag)
+        if element is None or element.end - element.start > _TEXT_LIMIT:
+            return ""
+        return decode(body[element.start : element.end], charset).strip(" \0")
+
+    if _DIRECTORY_RECORDS in top:
+        raise Skipped("DICOMDIR: it would not match the output")
+    meta = {element.tag: element for element in source.meta}
+    sop_class = text(0x00080016) or _meta_uid(source, meta, 0x00020002)
+    instance = text(0x00080018) or _meta_uid(source, meta, 0x00020003)
+    if not sop_class:
+        raise Held("unreadable: no SOP Class UID")
+    if not instance:
+        raise Held("unreadable: no SOP Instance UID")
+    risk, region, frames = assess(text, not top.keys().isdisjoint(PIXEL_TAGS), ENCAPSULATED_DOCUMENT in top)
+    found: set[Identifier] = set()
+    _collect(body, source.elements, charset, None, found)
+    return DicomRecord(
+        patient=identity_of(text(0x00100020), text(0x00100021)),
+        study=text(0x0020000D),
+        series=text(0x0020000E),
+        instance=instance,
+        sop_class=sop_class,
+        modality=text(0x00080060),
+        accession=text(0x00080050),
+        risk=risk,
+        region=region,
+        frames=frames,
+        identifiers=tuple(sorted(found)),
+    )
+
+
+def _meta_uid(source: Part10, meta: dict[int, Element], tag: int) -> str:
+    element = meta.get(tag)
+    return source.file[element.start : element.end].decode("latin-1").strip(" \0") if element else ""
+
+
+def _collect(
+    body: Buffer,
+    elements: list[Element],
+    charset: tuple[str, ...],
+    coded: Kind | None,
+    found: set[Identifier],
+) -> None:
+    """Collect the identifiers of a data set and of everything nested in it (at most 64 levels)."""
+    kinds = identifier_kinds()
+    for element in elements:
+        tag = element.tag
+        if tag == _CHARSET:
+            charset = codecs_of(body[element.start : element.end])
+            continue
+        items = element.items
+        if items is None and element.vr == "UN" and dictionary_vr(tag) == "SQ":
+            items = _unknown_items(body, element)
+        if items is not None:
+            for item in items:
+                _collect(body, item, charset, coded_kind(tag), found)
+            continue
+        kind = kinds.get(tag)
+        if kind is None and coded is not None and tag in CODE_ATTRIBUTES:
+            kind = coded
+        if kind is None and (element.vr == "PN" or (element.vr == "UN" and dictionary_vr(tag) == "PN")):
+            kind = Kind.PERSON
+        if kind is not None and 0 < element.end - element.start <= _TEXT_LIMIT:
+            text = decode(body[element.start : element.end], charset)
+            values = (value.strip(" \0") for value in text.split("\\"))
+            found.update(Identifier(kind, value) for value in values if value)
+
+
+def _unknown_items(body: Buffer, element: Element) -> list[list[Element]] | None:
+    try:
+        return walk_items(body, element.start, element.end)
+    except StructureError:
+        return None

@@ -1,0 +1,231 @@
+"""Opening a DICOM file as bytes plus offsets: preamble, file meta information, transfer syntax.
+
+PS3.10 chapter 7 is what a file should look like; files without preamble, without file meta information,
+with a transfer syntax that lies and with a deflated data set (PS3.5 A.5) are understood as well.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from deid.core.errors import Held, Skipped
+from deid.dicom.elements import (
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    VRS,
+    Buffer,
+    Element,
+    Encoding,
+    StructureError,
+    walk,
+)
+
+IN_MEMORY = 32 << 20
+"""Files up to this many bytes are read; larger ones are mapped, so memory stays bounded."""
+MAX_INFLATION = 200
+"""A deflated data set that grows by more than this factor is a decompression bomb."""
+_INFLATION_FLOOR = 16 << 20
+_PIECE = 1 << 20
+
+UID_IMPLICIT = "1.2.840.10008.1.2"
+UID_EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+UID_EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+_DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+"""Syntaxes whose whole data set is deflated: Explicit VR Little Endian and the two of JPIP."""
+_NATIVE = {
+    UID_IMPLICIT: IMPLICIT_LITTLE,
+    UID_EXPLICIT_LITTLE: EXPLICIT_LITTLE,
+    UID_EXPLICIT_BIG: EXPLICIT_BIG,
+}
+_UID_OF = {encoding: uid for uid, encoding in _NATIVE.items()}
+
+_TRANSFER_SYNTAX = 0x00020010
+
+
+class NotDicom(Skipped):
+    """The file holds no DICOM data set."""
+
+    def __init__(self) -> None:
+        super().__init__("not DICOM, NIfTI or BIDS")
+
+
+@dataclass(frozen=True)
+class Part10:
+    """One opened DICOM file.
+
+    Attributes:
+        body: The bytes that hold the data set (the file, or what it inflates to).
+        elements: The data set, in stream order; offsets point into ``body``.
+        meta: The file meta information, or an empty list; offsets point into ``file``.
+        file: The bytes of the file.
+        syntax: Transfer Syntax UID that describes ``body`` truthfully.
+        encoding: How the data set is encoded.
+        deflated: The data set was deflated in the file.
+    """
+
+    file: Buffer
+    body: Buffer
+    elements: list[Element]
+    meta: list[Element]
+    syntax: str
+    encoding: Encoding
+    deflated: bool
+    closers: tuple[mmap.mmap, ...] = ()
+
+    def __enter__(self) -> Part10:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for mapped in self.closers:
+            mapped.close()
+
+
+def open_part10(path: Path | str) -> Part10:
+    """Open a DICOM file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The walked file; use it as a context manager, it may hold a memory map.
+
+    Raises:
+        NotDicom: Nothing in the file looks like DICOM.
+        Held: It is DICOM, but cannot be understood; the reason says why.
+        OSError: The file cannot be read.
+    """
+    file, closers = _load(path)
+    try:
+        return parse_part10(file, closers)
+    except BaseException:
+        for mapped in closers:
+            mapped.close()
+        raise
+
+
+def _load(path: Path | str) -> tuple[Buffer, tuple[mmap.mmap, ...]]:
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        size = os.fstat(descriptor).st_size
+        if size > IN_MEMORY:
+            mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+            return mapped, (mapped,)
+        data = os.read(descriptor, size + 1)
+        while len(data) < size:  # a short read is legal; the end of the file is not reached yet
+            more = os.read(descriptor, size + 1 - len(data))
+            if not more:
+                break
+            data += more
+        return data, ()
+    finally:
+        os.close(descriptor)
+
+
+def parse_part10(file: Buffer, closers: tuple[mmap.mmap, ...] = ()) -> Part10:
+    """Walk the bytes of a DICOM file; see :func:`open_part10`."""
+    marked = file[128:132] == b"DICM"
+    start = 132 if marked else 0
+    if not marked and not _plausible(file):
+        raise NotDicom()
+    meta = walk(file, start, len(file), EXPLICIT_LITTLE, partial=True)
+    declared = _declared_syntax(file, meta)
+    start = meta[-1].stop if meta else start
+    body: Buffer = file
+    deflated = declared in _DEFLATED
+    if deflated:
+        body, inflated = _inflate(file, start)
+        closers += inflated
+        start = 0
+    encoding = _encoding(body, start, declared)
+    try:
+        elements = walk(body, start, len(body), encoding)
+    except StructureError:
+        if marked:
+            raise
+        raise NotDicom() from None
+    syntax = _true_syntax(declared, encoding)
+    return Part10(file, body, elements, meta, syntax, encoding, deflated, closers)
+
+
+def _plausible(file: Buffer) -> bool:
+    """Whether bytes without the ``DICM`` mark begin like file meta information or like a data set."""
+    head = file[:8]
+    if len(head) < 8 or len(file) < 64:
+        return False
+    group, number = int.from_bytes(head[:2], "little"), int.from_bytes(head[2:4], "little")
+    if group == 0x0800 and head[4:6] in VRS:  # big endian group 0008
+        return True
+    if group not in (0x0002, 0x0008) or number > 0x2FFF:
+        return False
+    return head[4:6] in VRS or int.from_bytes(head[4:8], "little") <= 256
+
+
+def _declared_syntax(file: Buffer, meta: list[Element]) -> str | None:
+    for element in meta:
+        if element.tag == _TRANSFER_SYNTAX:
+            return file[element.start : element.end].strip(b" \0").decode("ascii", "replace") or None
+    return None
+
+
+def _encoding(body: Buffer, start: int, declared: str | None) -> Encoding:
+    """Encoding of the data set by its first element, which is believed before the declared syntax."""
+    head = body[start : start + 8]
+    little = True
+    if len(head) >= 4 and head[0] == 0 and head[1] != 0:  # a group below 0100 read big endian
+        little = False
+    explicit = head[4:6] in VRS
+    if not explicit:
+        if not little:
+            raise StructureError("unreadable: implicit VR big endian")
+        return IMPLICIT_LITTLE
+    return EXPLICIT_LITTLE if little else EXPLICIT_BIG
+
+
+def _true_syntax(declared: str | None, encoding: Encoding) -> str:
+    """The syntax to write: the declared one, unless the bytes contradict it.
+
+    Implicit VR around encapsulated pixel data is not allowed by PS3.5 A.4 but exists, and readers that
+    look at the bytes understand it; a rewrite in explicit VR would have to guess VRs, so it stays.
+    """
+    if declared is None or (declared in _NATIVE and _NATIVE[declared] != encoding):
+        return _UID_OF[encoding]
+    if declared not in _NATIVE and not encoding.little:
+        raise StructureError("unreadable: big endian in an encapsulated transfer syntax")
+    return declared
+
+
+def _inflate(file: Buffer, start: int) -> tuple[Buffer, tuple[mmap.mmap, ...]]:
+    """Inflate the data set to memory, or to an unlinked temporary file where it is large."""
+    limit = max(_INFLATION_FLOOR, MAX_INFLATION * (len(file) - start))
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as spool:
+        total = 0
+        try:
+            for offset in range(start, len(file), _PIECE):
+                data = file[offset : offset + _PIECE]
+                while data and not inflater.eof:
+                    piece = inflater.decompress(data, _PIECE)
+                    data = inflater.unconsumed_tail
+                    total += len(piece)
+                    if total > limit:
+                        raise Held(f"structure: deflated data grows more than {MAX_INFLATION} times")
+                    spool.write(piece)
+        except zlib.error:
+            raise StructureError("unreadable: damaged deflated data") from None
+        if not inflater.eof:
+            raise StructureError("unreadable: truncated deflated data")
+        if total <= IN_MEMORY:
+            spool.seek(0)
+            return spool.read(), ()
+        spool.flush()
+        mapped = mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ)
+        return mapped, (mapped,)

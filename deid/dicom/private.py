@@ -1,0 +1,84 @@
+"""Private blocks (PS3.5 7.8): which of their elements may stay, and as what.
+
+A private element means something only together with its creator. Elements stay where the profile knows
+(creator, element); their creators stay with them, everything else goes.
+"""
+
+from __future__ import annotations
+
+import re
+
+from deid.dicom.elements import Buffer, Element
+from deid.dicom.profile import PrivateRule, Profile
+
+PRIVATE = 0x00010000
+_OPAQUE_LIMIT = 1024
+_LETTERS = re.compile(rb"[0-9A-Za-z\x80-\xff]{3}|(?:[0-9A-Za-z]\0){3}|(?:\0[0-9A-Za-z]){3}")
+
+
+class PrivateRules:
+    """The private rules of a profile, remembered: the same few blocks come in every file of a scanner."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._found: dict[tuple[str, int, str, tuple[int, ...]], PrivateRule | None] = {}
+
+    def find(self, creator: str, tag: int, vr: str, parents: tuple[int, ...]) -> PrivateRule | None:
+        """Why an element of a block may stay; ``tag`` without the digits of the block."""
+        key = (creator, tag, vr, parents)
+        try:
+            return self._found[key]
+        except KeyError:
+            rule = self._profile.private(creator, tag >> 16, tag & 0xFF, vr, parents)
+            return self._found.setdefault(key, rule)
+
+
+class PrivateBlocks:
+    """The private elements of one data set and the rules that let some of them stay.
+
+    Args:
+        body: What the offsets point into.
+        elements: The data set, in ascending order of tags.
+        parents: Tags of the sequences around it.
+        rules: Knows the safe private attributes.
+    """
+
+    def __init__(
+        self, body: Buffer, elements: list[Element], parents: tuple[int, ...], rules: PrivateRules
+    ) -> None:
+        self._rules: dict[int, PrivateRule] = {}
+        self._creators: set[int] = set()
+        names: dict[int, str] = {}
+        for element in elements:
+            tag = element.tag
+            if not tag & PRIVATE:
+                continue
+            number = tag & 0xFFFF
+            if 0x10 <= number <= 0xFF:
+                names[tag] = body[element.start : element.end].decode("latin-1").strip(" \0")
+                continue
+            creator = (tag & 0xFFFF0000) | (number >> 8)
+            name = names.get(creator)
+            if not name:
+                continue
+            rule = rules.find(name, tag & 0xFFFF00FF, element.vr, parents)
+            if rule is not None:
+                self._rules[tag] = rule
+                self._creators.add(creator)
+
+    def rule(self, tag: int) -> PrivateRule | None:
+        """The rule that lets a private element stay, or None."""
+        return self._rules.get(tag)
+
+    def keeps_creator(self, tag: int) -> bool:
+        """Whether an element is the creator of a block of which something stays."""
+        return tag in self._creators
+
+
+def is_opaque_safe(value: bytes) -> bool:
+    """Whether bytes of unknown meaning hold nothing that could be read.
+
+    Short blobs (flags, checksums, version numbers) stay; anything with three letters or digits in a row, in
+    one or two bytes a character, may be text and goes.
+    """
+    return len(value) <= _OPAQUE_LIMIT and _LETTERS.search(value) is None

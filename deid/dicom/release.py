@@ -1,0 +1,140 @@
+"""One DICOM instance from input to verified output bytes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+from deid.core.errors import Held
+from deid.core.pseudonyms import Pseudonyms
+from deid.dicom.elements import Buffer
+from deid.dicom.index import DicomRecord
+from deid.dicom.marks import Claims, file_meta, marks
+from deid.dicom.part10 import NotDicom, Part10, parse_part10
+from deid.dicom.profile import Profile
+from deid.dicom.rewrite import Piece, Rewriter
+from deid.dicom.values import Patient, ValueCleaner, is_well_known
+from deid.dicom.verify import Expectation, Verifier, release_pages
+
+_PIECE = 1 << 20
+
+
+class PatientRelease:
+    """De-identifies instances of one patient.
+
+    Args:
+        profile: What to do with which attribute.
+        patient: Whose instances.
+        pseudonyms: Of the project.
+        expectation: What verification lets stand.
+    """
+
+    def __init__(
+        self, profile: Profile, patient: Patient, pseudonyms: Pseudonyms, expectation: Expectation
+    ) -> None:
+        self._profile = profile
+        self._pseudonyms = pseudonyms
+        self._cleaner = ValueCleaner(patient, pseudonyms)
+        self._rewriters: dict[Profile, Rewriter] = {}
+        self._verifier = Verifier(patient.known, expectation)
+
+    def prepare(self, source: Part10, record: DicomRecord, claims: Claims) -> Prepared:
+        """Rewrite an opened instance.
+
+        Args:
+            source: The input, open until the output is written.
+            record: Its index entry.
+            claims: What the output may say about itself.
+
+        Raises:
+            Held: It cannot be released.
+        """
+        added = marks(source.body, source.elements, claims, self._cleaner)
+        sop_class = record.sop_class
+        pieces = self._rewriter(record.modality).rewrite(source.body, source.elements, sop_class, added)
+        shown = sop_class if is_well_known(sop_class) else self._pseudonyms.uid(sop_class)
+        return Prepared(
+            source, file_meta(shown, self._pseudonyms.uid(record.instance), source.syntax), pieces
+        )
+
+    def _rewriter(self, modality: str) -> Rewriter:
+        profile = self._profile.for_modality(modality)
+        if profile not in self._rewriters:
+            self._rewriters[profile] = Rewriter(profile, self._cleaner)
+        return self._rewriters[profile]
+
+    def verify(self, source: Part10, written: Buffer) -> None:
+        """Walk the written bytes again and compare them with the source.
+
+        Raises:
+            Held: They are not what they must be.
+        """
+        try:
+            with parse_part10(written) as output:
+                self._verifier.verify(source, output)
+        except NotDicom:
+            raise Held("verification: the written file cannot be read") from None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A rewritten instance that is not written yet."""
+
+    source: Part10
+    head: bytes
+    pieces: list[Piece]
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the whole output fits comfortably into memory."""
+        return isinstance(self.source.body, bytes)
+
+    def to_bytes(self) -> bytes:
+        """The whole output file."""
+        body = self.source.body
+        parts = [piece if isinstance(piece, bytes) else body[piece[0] : piece[1]] for piece in self.pieces]
+        if self.source.deflated:
+            return self.head + _deflate(b"".join(parts))
+        return b"".join([self.head, *parts])
+
+    def chunks(self) -> Iterator[bytes]:
+        """The output file in pieces of at most one MiB; mapped pages are given back on the way."""
+        yield self.head
+        yield from _deflated(self._plain()) if self.source.deflated else self._plain()
+
+    def _plain(self) -> Iterator[bytes]:
+        body = self.source.body
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                yield piece
+                continue
+            for start in range(piece[0], piece[1], _PIECE):
+                yield body[start : min(start + _PIECE, piece[1])]
+                release_pages(body)
+
+
+def _deflate(data: bytes) -> bytes:
+    return b"".join(_deflated([data]))
+
+
+def _deflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Deflate as PS3.5 A.5 asks: no zlib header, an even number of bytes."""
+    deflater = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+    total = 0
+    for chunk in chunks:
+        piece = deflater.compress(chunk)
+        total += len(piece)
+        yield piece
+    piece = deflater.flush()
+    yield piece
+    if (total + len(piece)) % 2:
+        yield b"\0"
+
+
+def map_file(path: Path) -> mmap:
+    """Map a written file for verification."""
+    with path.open("rb") as stream:
+        return mmap(stream.fileno(), 0, access=ACCESS_READ)

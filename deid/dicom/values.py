@@ -1,0 +1,315 @@
+"""What happens to one value: bytes of a VR in, bytes of the same VR out.
+
+All work on values of one patient goes through one :class:`ValueCleaner`, which remembers results: the
+instances of a series repeat the same texts, UIDs and dates hundreds of times.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from deid.core.dates import Shift, shift_date, shift_datetime, shift_pair, shift_time
+from deid.core.identifiers import KnownIdentifiers
+from deid.core.pseudonyms import Pseudonyms
+
+TEXT_VRS = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "PN"})
+DATE_VRS = frozenset({"DA", "TM", "DT"})
+STRING_VRS = TEXT_VRS | DATE_VRS | {"AE", "AS", "CS", "DS", "IS", "UI", "UR"}
+BINARY_SIZES = {"US": 2, "SS": 2, "AT": 4, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "SV": 8, "UV": 8}
+"""Bytes of one value of the fixed-size binary VRs (PS3.5 6.2); nothing but numbers fits into them."""
+_SINGLE_TEXTS = frozenset({"ST", "LT", "UT"})
+_MAXIMUM = {"SH": 16, "LO": 64, "CS": 16, "AE": 16}
+
+REMOVED_TEXT = "REMOVED"
+_MARKER = "[removed]"
+_NUMBER = re.compile(rb"[0-9+\-.eE \\]*\0?")
+_INTEGER = re.compile(rb"[0-9+\- \\]*\0?")
+_CODE_STRING = re.compile(rb"[A-Z0-9_ \\]*\0?")
+_AGE = re.compile(r"(\d{3})([DWMY])")
+_UID = re.compile(r"[0-9.]{1,64}")
+_OLDEST_YEARS = 89
+_DAYS = {"D": 1, "W": 7, "M": 30.4375, "Y": 365.25}
+
+_DUMMY = {
+    "DA": b"19000101",
+    "TM": b"000000",
+    "DT": b"19000101000000",
+    "AS": b"000D",
+    "DS": b"0",
+    "IS": b"0",
+    "UI": b"2.25.0",
+    "UR": b"urn:removed",
+    "OB": b"\0\0",
+    "OW": b"\0\0",
+    "UN": b"\0\0",
+}
+"""Values for attributes that must not be empty; text VRs say so in words."""
+
+_PRIVATE_CLASSES = frozenset(
+    {
+        "1.3.12.2.1107.5.9.1",  # Siemens CSA Non-Image
+        "1.3.12.2.1107.5.99.3.10",
+        "1.3.12.2.1107.5.99.3.11",
+        "1.3.46.670589.2.3.1.1",  # Philips
+        "1.3.46.670589.2.4.1.1",
+        "1.3.46.670589.2.5.1.1",
+        "1.3.46.670589.5.0.1",
+        "1.3.46.670589.5.0.1.1",
+        "1.3.46.670589.5.0.2",
+        "1.3.46.670589.5.0.2.1",
+        "1.3.46.670589.5.0.3",
+        "1.3.46.670589.5.0.3.1",
+        "1.3.46.670589.5.0.4",
+        "1.3.46.670589.5.0.8",
+        "1.3.46.670589.5.0.9",
+        "1.3.46.670589.5.0.10",
+        "1.3.46.670589.5.0.11",
+        "1.3.46.670589.5.0.11.1",
+        "1.3.46.670589.5.0.12",
+        "1.3.46.670589.5.0.12.1",
+        "1.3.46.670589.5.0.13",
+        "1.3.46.670589.5.0.14",
+        "1.2.840.113619.4.2",  # GE
+        "1.2.840.113619.4.3",
+        "1.2.840.113619.4.5.249",
+        "1.2.840.113619.4.26",
+        "1.2.840.113619.4.27",
+        "1.2.840.113619.4.30",
+        "1.2.392.200036.9116.7.8.1.1.1",  # Toshiba
+    }
+)
+"""SOP classes that vendors registered and that PS3.6 does not list; they name a class, not an instance."""
+
+
+_REGISTERED = re.compile(r"1\.2\.840\.10008\.(5\.1\.4|1\.2)(\.\d{1,3}){1,6}")
+"""SOP classes and transfer syntaxes of editions newer than the UID dictionary; too short for a record number."""
+
+
+@functools.cache
+def _well_known() -> frozenset[str]:
+    from pydicom._uid_dict import UID_dictionary
+
+    return frozenset(UID_dictionary) | _PRIVATE_CLASSES
+
+
+def is_well_known(uid: str) -> bool:
+    """Whether a UID is registered in PS3.6 (or a known private SOP class) and so names no instance."""
+    return uid in _well_known() or _REGISTERED.fullmatch(uid) is not None
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Everything that decides how values of one patient are replaced.
+
+    Attributes:
+        identity: The identity string that pseudonyms and the shift derive from.
+        label: Pseudonym of the patient, used as Patient ID, Patient's Name and folder.
+        patient_id: Stripped Patient ID of the source, to recognise it in nested data sets.
+        shift: Keyed displacement of dates and times.
+        known: Identifiers that must not survive.
+    """
+
+    identity: str
+    label: str
+    shift: Shift
+    known: KnownIdentifiers
+
+
+class ValueCleaner:
+    """Replaces values of one patient; pure functions of (value, patient, key), remembered."""
+
+    def __init__(self, patient: Patient, pseudonyms: Pseudonyms) -> None:
+        self.patient = patient
+        self.pseudonyms = pseudonyms
+        self._texts: dict[tuple[bytes, str, tuple[str, ...]], bytes] = {}
+        self._uids: dict[bytes, bytes] = {}
+        self._dates: dict[tuple[str, bytes], bytes] = {}
+        self._pairs: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
+        self._codes: dict[bytes, bytes] = {}
+
+    def text(self, raw: bytes, vr: str, charset: Sequence[str]) -> bytes:
+        """Clean free text (action C), each value of a multi-valued text by itself.
+
+        Args:
+            raw: Encoded value.
+            vr: One of the text VRs, or CS.
+            charset: Python codecs of the Specific Character Set in force.
+
+        Returns:
+            The cleaned value in the same character set, unpadded; empty if nothing may stay.
+        """
+        key = (raw, vr, () if raw.isascii() else tuple(charset))
+        done = self._texts.get(key)
+        if done is None:
+            done = self._texts[key] = self._clean_text(raw, vr, charset)
+        return done
+
+    def _clean_text(self, raw: bytes, vr: str, charset: Sequence[str]) -> bytes:
+        text = decode(raw, charset).rstrip(" \0")
+        clean = self.patient.known.clean
+        if vr in _SINGLE_TEXTS:
+            cleaned = clean(text, _MARKER) if text.strip() else text
+            if cleaned.replace(_MARKER, "").strip(" .,;:-/\r\n\t") == "":
+                cleaned = ""
+        else:
+            longest = _MAXIMUM.get(vr, 0x7FFFFFFF)
+            cleaned = "\\".join(clean(value)[:longest] if value else "" for value in text.split("\\"))
+            if not cleaned.strip("\\ "):
+                cleaned = ""
+        return raw.rstrip(b" \0") if cleaned == text else encode(cleaned, charset)
+
+    def code_string(self, raw: bytes) -> bytes:
+        """Check a CS value: its grammar (PS3.5 6.2), and identifiers of six characters or more."""
+        done = self._codes.get(raw)
+        if done is None:
+            done = self._codes[raw] = self._clean_code_string(raw)
+        return done
+
+    def _clean_code_string(self, raw: bytes) -> bytes:
+        if _CODE_STRING.fullmatch(raw) is None:
+            return self._clean_text(raw, "CS", ("ascii",))
+        # shorter identifiers may meet a code by chance (GR, HEAD, MR), and a code is no place for a name
+        find = self.patient.known.find_raw
+        values = raw.rstrip(b" \0").split(b"\\")
+        return b"\\".join(b"" if find(value) else value for value in values)
+
+    def uid(self, raw: bytes) -> bytes:
+        """Replace every UID that is not registered; what is no UID at all is replaced as well."""
+        done = self._uids.get(raw)
+        if done is None:
+            values = raw.decode("latin-1").split("\\")
+            done = self._uids[raw] = "\\".join(self._map_uid(value.strip(" \0")) for value in values).encode()
+        return done
+
+    def _map_uid(self, uid: str) -> str:
+        return uid if not uid or is_well_known(uid) else self.pseudonyms.uid(uid)
+
+    def date(self, raw: bytes, vr: str) -> bytes:
+        """Shift each value of DA, TM or DT; what is not a date or time becomes empty."""
+        key = (vr, raw)
+        done = self._dates.get(key)
+        if done is None:
+            shift = _SHIFTS[vr]
+            values = raw.decode("latin-1").split("\\")
+            shifted = [shift(value.strip(" \0"), self.patient.shift) or "" for value in values]
+            done = self._dates[key] = "\\".join(shifted).encode() if any(shifted) else b""
+        return done
+
+    def pair(self, date: bytes, time: bytes) -> tuple[bytes, bytes]:
+        """Shift dates and the times that belong to them as instants, with day carry.
+
+        Values that do not pair up are shifted each by itself.
+        """
+        key = (date, time)
+        done = self._pairs.get(key)
+        if done is None:
+            done = self._pairs[key] = self._shift_pair(date, time)
+        return done
+
+    def _shift_pair(self, date: bytes, time: bytes) -> tuple[bytes, bytes]:
+        dates = [value.strip(" \0") for value in date.decode("latin-1").split("\\")]
+        times = [value.strip(" \0") for value in time.decode("latin-1").split("\\")]
+        if len(dates) != len(times):
+            return self.date(date, "DA"), self.date(time, "TM")
+        shift = self.patient.shift
+        pairs = [
+            shift_pair(da, tm, shift) or (shift_date(da, shift) or "", shift_time(tm, shift) or "")
+            for da, tm in zip(dates, times, strict=True)
+        ]
+        return "\\".join(p[0] for p in pairs).encode(), "\\".join(p[1] for p in pairs).encode()
+
+    def dummy(self, raw: bytes, vr: str, tag: int) -> bytes:
+        """A value that is valid, not empty and says nothing (action D).
+
+        Identifiers get a keyed pseudonym, so that equal stays equal.
+        """
+        if vr == "UI":
+            return self.uid(raw) if raw.strip(b" \0") else _DUMMY["UI"]
+        if vr in BINARY_SIZES:
+            return bytes(len(raw) or BINARY_SIZES[vr])
+        if vr in TEXT_VRS and vr != "PN" and raw.strip(b" \0") and _is_identifier(tag):
+            return self.pseudonyms.label(f"{tag:08x}", raw.strip(b" \0").decode("latin-1")).encode()
+        return _DUMMY.get(vr, REMOVED_TEXT.encode())
+
+
+_NO_SHIFT = Shift(days=-31, minutes=0)
+_SHIFTS: dict[str, Callable[[str, Shift], str | None]] = {
+    "DA": shift_date,
+    "TM": shift_time,
+    "DT": shift_datetime,
+}
+
+
+def is_number(raw: bytes, vr: str) -> bool:
+    """Whether a DS or IS value follows its grammar (PS3.5 6.2), so that it can hold no words."""
+    return (_NUMBER if vr == "DS" else _INTEGER).fullmatch(raw) is not None
+
+
+def is_valid_date(raw: bytes, vr: str) -> bool:
+    """Whether every value of a DA, TM or DT is one."""
+    values = raw.decode("latin-1").split("\\")
+    return all(
+        _SHIFTS[vr](value.strip(" \0"), _NO_SHIFT) is not None for value in values if value.strip(" \0")
+    )
+
+
+def is_valid_uid(raw: bytes) -> bool:
+    """Whether every value has the characters and the length of a UID (PS3.5 9.1)."""
+    values = raw.decode("latin-1").split("\\")
+    return all(_UID.fullmatch(value.strip(" \0")) for value in values)
+
+
+def capped_age(raw: bytes) -> bytes:
+    """Age String as it may be shared: above 89 years becomes ``090Y``, what is no age becomes empty."""
+    value = raw.decode("latin-1").strip(" \0")
+    match = _AGE.fullmatch(value)
+    if match is None:
+        return b""
+    days = int(match[1]) * _DAYS[match[2]]
+    return b"090Y" if days >= (_OLDEST_YEARS + 1) * _DAYS["Y"] else value.encode()
+
+
+@functools.cache
+def _is_identifier(tag: int) -> bool:
+    from pydicom.datadict import keyword_for_tag
+
+    return keyword_for_tag(tag).endswith(("ID", "Identifier", "Number", "IDs"))
+
+
+@functools.lru_cache(maxsize=256)
+def codecs_of(specific_character_set: bytes) -> tuple[str, ...]:
+    """Python codecs of a Specific Character Set (0008,0005) value; Latin-1 where it is not understood."""
+    from pydicom.charset import convert_encodings
+
+    names = [name.strip() for name in specific_character_set.decode("latin-1").strip(" \0").split("\\")]
+    try:
+        return tuple(convert_encodings(names))
+    except LookupError:
+        return ("iso8859",)
+
+
+def decode(raw: bytes, charset: Sequence[str]) -> str:
+    """Decode text; undecodable bytes become replacement characters, never an error."""
+    if raw.isascii() and b"\x1b" not in raw:
+        return raw.decode("ascii")
+    from pydicom.charset import decode_bytes
+
+    try:
+        return decode_bytes(raw, list(charset), set(b"\\^=\r\n\f\t"))
+    except (LookupError, UnicodeError):
+        return raw.decode("latin-1")
+
+
+def encode(text: str, charset: Sequence[str]) -> bytes:
+    """Encode text in its character set; characters that do not fit become ``?``."""
+    if text.isascii():
+        return text.encode("ascii")
+    from pydicom.charset import encode_string
+
+    try:
+        return encode_string(text, list(charset))
+    except (LookupError, UnicodeError):
+        return text.encode("ascii", "replace")

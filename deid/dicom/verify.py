@@ -1,0 +1,206 @@
+"""The last look at a file before it appears: what was written is read again and searched.
+
+The written bytes are walked anew and compared with what is known, by rules that do not share code with the
+rewriting:
+
+* **Raw search.** Every byte that is not pixel data (inflated where the file is deflated) is searched for
+  identifiers of six characters or more, also as UTF-16. Hits inside numbers, dates and UIDs do not count:
+  digits meet by chance there, and these values are checked by the next two rules.
+* **Field search.** Every text value is searched for shorter identifiers as whole words, and for the shortest
+  ones, or those that are medical words too (``1``, ``12``, ``Li``, ``HEAD``, ``MR``), only where the whole
+  field or a name position is meant; else a patient called Head would empty every description.
+* **Dates.** A date or time must differ from the source's at the same place, unless the profile keeps it.
+* **UIDs.** No instance UID of the source may stand in the output, unless the profile keeps UIDs.
+* **Pixels.** Pixel data must be equal byte for byte.
+
+What it cannot see: identifiers that the headers of the patient's files never name, and identifiers of fewer
+than three characters inside longer texts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from mmap import MADV_DONTNEED, mmap
+
+from deid.core.errors import Held
+from deid.core.identifiers import Kind, KnownIdentifiers
+from deid.dicom.elements import Buffer, Element
+from deid.dicom.part10 import Part10
+from deid.dicom.risk import PIXEL_TAGS
+from deid.dicom.values import DATE_VRS, TEXT_VRS, codecs_of, decode, is_well_known
+
+_CHARSET = 0x00080005
+_CHANCE_VRS = frozenset({"DS", "IS", "UI", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV", "AT"}) | DATE_VRS
+_PIECE = 1 << 20
+_DUMMY_DATES = {"DA": b"19000101", "DT": b"19000101000000", "TM": b"000000"}
+_SHORTEST_DATE = {"DA": 8, "DT": 8, "TM": 4}
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the profile lets stand.
+
+    Attributes:
+        dates_change: Dates are shifted or removed.
+        times_change: Times of day are shifted too.
+        uids_change: Instance UIDs are replaced.
+        verbatim: Tags that the recipe keeps word by word on purpose.
+    """
+
+    dates_change: bool
+    times_change: bool
+    uids_change: bool
+    verbatim: frozenset[int] = frozenset()
+
+
+class Verifier:
+    """Verifies files of one patient; remembers texts that it has seen.
+
+    Args:
+        known: Identifiers of the patient.
+        expectation: What the profile lets stand.
+    """
+
+    def __init__(self, known: KnownIdentifiers, expectation: Expectation) -> None:
+        self._known = known
+        self._expect = expectation
+        self._residue: dict[tuple[bytes, str, tuple[str, ...]], Kind | None] = {}
+
+    def verify(self, source: Part10, written: Part10) -> None:
+        """Compare a written file with its source.
+
+        Args:
+            source: The walked input.
+            written: The walked output.
+
+        Raises:
+            Held: Something of the source survives, or pixel data differs; the reason names the rule.
+        """
+        self._search_raw(written)
+        self._compare(source.body, source.elements, written.body, written.elements, ("iso8859",))
+        _compare_pixels(source, written)
+
+    def _search_raw(self, written: Part10) -> None:
+        body = written.body
+        pixels = [e for e in written.elements if e.tag in PIXEL_TAGS]
+        first = min((e.start for e in pixels), default=len(body))
+        last = max((e.stop for e in pixels), default=len(body))
+        head = body[:first]
+        hits = [(0, hit) for hit in self._known.find_raw(head)]
+        if last < len(body):
+            hits += [(last, hit) for hit in self._known.find_raw(body[last:])]
+        if written.body is not written.file and (meta := written.meta):
+            hits += [(-1, hit) for hit in self._known.find_raw(written.file[: meta[-1].stop])]
+        for offset, (start, _, kind) in hits:
+            element = _element_at(written.elements, offset + start) if offset >= 0 else None
+            if element is None or (
+                element.vr not in _CHANCE_VRS and element.tag not in self._expect.verbatim
+            ):
+                raise Held(f"verification: {kind} in the written bytes")
+
+    def _compare(
+        self,
+        before: Buffer,
+        source: list[Element],
+        after: Buffer,
+        written: list[Element],
+        charset: tuple[str, ...],
+    ) -> None:
+        """Check the values of one data set against those at the same place of the source."""
+        old = {element.tag: element for element in source}
+        for element in written:
+            vr = element.vr
+            if element.items is not None:
+                self._compare_items(before, old.get(element.tag), after, element, charset)
+            elif vr in TEXT_VRS:
+                self._check_text(element, after[element.start : element.end], charset)
+            elif vr in DATE_VRS or vr == "UI":
+                if element.tag == _CHARSET or element.tag not in old:
+                    continue
+                origin = old[element.tag]
+                value = after[element.start : element.end].strip(b" \0")
+                if value and value == before[origin.start : origin.end].strip(b" \0"):
+                    self._check_unchanged(element, value)
+            if element.tag == _CHARSET:
+                charset = codecs_of(after[element.start : element.end])
+
+    def _compare_items(
+        self,
+        before: Buffer,
+        origin: Element | None,
+        after: Buffer,
+        element: Element,
+        charset: tuple[str, ...],
+    ) -> None:
+        sources = (origin.items if origin is not None else None) or []
+        for number, item in enumerate(element.items or []):
+            source = sources[number] if number < len(sources) else []
+            self._compare(before, source, after, item, charset)
+
+    def _check_text(self, element: Element, raw: bytes, charset: tuple[str, ...]) -> None:
+        key = (raw, element.vr, () if raw.isascii() else charset)
+        if key not in self._residue:
+            text = decode(raw, charset).strip(" \0")
+            values = [text] if element.vr in ("ST", "LT", "UT") else text.split("\\")
+            found = (self._known.residue(value) for value in values if value)
+            self._residue[key] = next((kind for kind in found if kind is not None), None)
+        kind = self._residue[key]
+        if kind is not None and element.tag not in self._expect.verbatim:
+            raise Held(f"verification: {kind} in a text of the written header")
+
+    def _check_unchanged(self, element: Element, value: bytes) -> None:
+        """An unchanged date, time or UID is an error where the profile changes it."""
+        expect = self._expect
+        if element.tag in expect.verbatim:
+            return
+        if element.vr == "UI":
+            uids = value.decode("latin-1").split("\\")
+            if expect.uids_change and not all(not uid or is_well_known(uid.strip(" \0")) for uid in uids):
+                raise Held("verification: unchanged UID")
+        elif len(value) >= _SHORTEST_DATE[element.vr] and value != _DUMMY_DATES.get(element.vr):
+            changes = expect.times_change if element.vr == "TM" else expect.dates_change
+            if changes:
+                raise Held("verification: unchanged date or time")
+
+
+def _element_at(elements: list[Element], offset: int) -> Element | None:
+    """The innermost element whose value holds an offset."""
+    found: Element | None = None
+    while True:
+        inner = next((e for e in elements if e.at <= offset < e.stop), None)
+        if inner is None:
+            return found
+        found = inner
+        holder = next((i for i in inner.items or [] if i and i[0].at <= offset < i[-1].stop), None)
+        if holder is None:
+            return found
+        elements = holder
+
+
+def _compare_pixels(source: Part10, written: Part10) -> None:
+    old = [e for e in source.elements if e.tag in PIXEL_TAGS]
+    new = [e for e in written.elements if e.tag in PIXEL_TAGS]
+    if [e.tag for e in old] != [e.tag for e in new]:
+        raise Held("verification: pixel data is missing")
+    for before, after in zip(old, new, strict=True):
+        if not _equal(source.body, before.start, before.stop, written.body, after.start, after.stop):
+            raise Held("verification: pixel data differs")
+
+
+def _equal(a: Buffer, a_start: int, a_stop: int, b: Buffer, b_start: int, b_stop: int) -> bool:
+    """Whether two ranges hold the same bytes; mapped pages are given back on the way."""
+    if a_stop - a_start != b_stop - b_start:
+        return False
+    for done in range(0, a_stop - a_start, _PIECE):
+        size = min(_PIECE, a_stop - a_start - done)
+        if a[a_start + done : a_start + done + size] != b[b_start + done : b_start + done + size]:
+            return False
+        release_pages(a)
+        release_pages(b)
+    return True
+
+
+def release_pages(buf: Buffer) -> None:
+    """Let the system take back the pages of a memory map that have been read."""
+    if isinstance(buf, mmap):
+        buf.madvise(MADV_DONTNEED)
