@@ -1,0 +1,1 @@
+"""Floor 1: NIfTI files, their headers and BIDS trees."""

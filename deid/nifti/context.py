@@ -1,0 +1,71 @@
+"""What the cleaning of one NIfTI or BIDS file needs to know, and the cleaning of one text."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+from deid.core.dates import Shift, shift_iso
+from deid.core.kinds import Kind
+from deid.nifti.bids import PathMapper
+from deid.nifti.labels import PseudonymSource
+
+# Subject and session labels inside a text, and runs of digits that may be a record number or a date.
+_BIDS_LABEL = re.compile(r"\b(?:sub|ses)-[A-Za-z0-9]+_?")
+_LONG_DIGITS = re.compile(r"(?<![0-9.])[0-9]{5,}(?![0-9]*\.)")
+_SPACES = re.compile(r"\s+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class TextCleaner(Protocol):
+    """The part of :class:`deid.core.identifiers.KnownIdentifiers` that NIfTI and BIDS need."""
+
+    def clean(self, text: str, marker: str = "") -> str:
+        """The text without identity."""
+
+    def find_raw(self, haystack: bytes) -> Sequence[tuple[int, int, Kind]]:
+        """Identifiers of six characters or more in bytes: begin, end, kind."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that is the same for all values of one file.
+
+    Attributes:
+        pseudonyms: The project's pseudonyms.
+        known: What is known of the file's patient; for a file of the whole data set (``participants.tsv``,
+            a sidecar at the root), of all its patients.
+        patient: Identity string of the file's patient (:func:`deid.nifti.bids.identity_of`).
+        subject_map: Path, folder, ``sub-<label>`` or ``<label>`` to identity string, from the user's CSV.
+    """
+
+    pseudonyms: PseudonymSource
+    known: TextCleaner
+    patient: str
+    subject_map: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def paths(self) -> PathMapper:
+        """Maps paths and labels."""
+        return PathMapper(self.pseudonyms, self.subject_map)
+
+    @cached_property
+    def shift(self) -> Shift:
+        """The date shift of the file's patient."""
+        return self.pseudonyms.shift(self.patient)
+
+    def clean_text(self, text: str) -> str:
+        """Removes identity: known identifiers and patterns, subject and session labels, runs of 5 digits."""
+        text = _LONG_DIGITS.sub("", _BIDS_LABEL.sub("", _CONTROL.sub(" ", text)))
+        return _SPACES.sub(" ", self.known.clean(text)).strip()
+
+    def shift_moment(self, text: str, patient: str | None = None) -> str | None:
+        """A date, time or both in ISO form, shifted; None where it is none of them.
+
+        Args:
+            text: The value.
+            patient: Identity of another patient than the file's (rows of ``participants.tsv``).
+        """
+        shift = self.shift if patient is None else self.pseudonyms.shift(patient)
+        return shift_iso(text, shift) or None
