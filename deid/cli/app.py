@@ -1,0 +1,88 @@
+"""The ``mami-deid`` command: its sub-commands, and what the shell hears of how it ended."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from deid import __version__
+from deid.cli import crosswalk, profile, scrub, show
+from deid.core.errors import ExitStatus, UsageError
+
+app = typer.Typer(
+    name="mami-deid",
+    help="De-identify DICOM and NIfTI trees so that they may be shared.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("scrub")(scrub.command)
+app.command("show")(show.command)
+app.add_typer(profile.app, name="profile")
+app.add_typer(crosswalk.app, name="crosswalk")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mami-deid {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """De-identify DICOM and NIfTI trees so that they may be shared."""
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: finish like an interrupt, with the status that shells expect."""
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def main() -> None:
+    """Run the command line and exit with a documented status; never a traceback, never a source value."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        status = app(standalone_mode=False) or 0
+    except typer.Exit as ended:
+        status = ended.exit_code
+    except UsageError as error:
+        status = _fail(ExitStatus.USAGE, str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        status = _fail(ExitStatus.INTERRUPTED, "interrupted; run the same command again to go on.")
+    except Terminated:
+        status = _fail(ExitStatus.TERMINATED, "terminated; run the same command again to go on.")
+    except BrokenPipeError:
+        status = ExitStatus.RELEASED
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a message without values
+        status = _usage_or_internal(error)
+    sys.exit(int(status))
+
+
+def _usage_or_internal(error: Exception) -> int:
+    # typer's own click comes under several names; its errors know how to show themselves
+    show = getattr(error, "show", None)
+    if show is not None and hasattr(error, "exit_code"):
+        show()
+        return ExitStatus.USAGE
+    own = [f for f in traceback.extract_tb(error.__traceback__) if "deid" in Path(f.filename).parts]
+    where = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "outside this package"
+    return _fail(ExitStatus.INTERNAL, f"internal error: {type(error).__name__} at {where}; please report it.")
+
+
+def _fail(status: ExitStatus, message: str) -> int:
+    print(f"mami-deid: {message}", file=sys.stderr)  # noqa: T201 - a broken terminal library must not matter
+    return status

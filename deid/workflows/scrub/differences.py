@@ -1,0 +1,94 @@
+"""``--diff``: every changed value, before and after, for the operator's eyes only."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from deid.core.errors import UsageError
+from deid.core.files import strerror
+from deid.dicom.elements import Buffer, Element
+from deid.dicom.part10 import Part10, parse_part10
+from deid.dicom.values import STRING_VRS
+from deid.workflows.scrub.units import Unit
+
+_SHOWN = 200
+
+
+class DifferenceFile:
+    """A file of JSON lines, mode 0600, one line a changed element; nothing where no path is given.
+
+    Raises:
+        UsageError: The file exists or cannot be written.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._stream = None
+        if path is None:
+            return
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            raise UsageError("the --diff file exists already; give a new name.") from None
+        except OSError as error:
+            raise UsageError(f"the --diff file cannot be written: {strerror(error)}.") from None
+        self._stream = os.fdopen(descriptor, "w", encoding="ascii")
+
+    def write(self, lines: Iterable[str]) -> None:
+        """Append lines."""
+        if self._stream is not None:
+            self._stream.writelines(line + "\n" for line in lines)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._stream is not None:
+            self._stream.close()
+
+
+def differences(unit: Unit, source: Part10, written: Buffer) -> Iterator[str]:
+    """Compare an input with its output.
+
+    Args:
+        unit: Whose keyed reference every line carries.
+        source: The walked input.
+        written: The whole output file.
+
+    Yields:
+        JSON objects with ``ref``, ``where`` (tags from the outermost sequence on), ``vr``, ``before`` and
+        ``after`` (None where there is no such element).
+    """
+    with parse_part10(written) as output:
+        before = dict(_values(source.body, source.elements, ""))
+        after = dict(_values(output.body, output.elements, ""))
+    for where in sorted(before.keys() | after.keys()):
+        old, new = before.get(where), after.get(where)
+        if old == new:
+            continue
+        yield json.dumps(
+            {
+                "ref": "#" + unit.ref[:5].hex(),
+                "where": where,
+                "vr": (old or new or ("", ""))[0],
+                "before": old[1] if old else None,
+                "after": new[1] if new else None,
+            }
+        )
+
+
+def _values(body: Buffer, elements: list[Element], prefix: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    for element in elements:
+        where = f"{prefix}({element.tag >> 16:04X},{element.tag & 0xFFFF:04X})"
+        if element.items is not None:
+            for number, item in enumerate(element.items):
+                yield from _values(body, item, f"{where}[{number}]")
+            continue
+        raw = body[element.start : min(element.end, element.start + _SHOWN)]
+        size = element.end - element.start
+        shown = (
+            raw.decode("latin-1").strip(" \0")
+            if element.vr in STRING_VRS
+            else f"{size} bytes {raw[:16].hex()}"
+        )
+        yield where, (element.vr, shown)
