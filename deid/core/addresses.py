@@ -8,25 +8,30 @@ from collections.abc import Iterator
 from re import Pattern
 
 from deid.core.datetext import Removal
-from deid.core.folding import Text, words_of
+from deid.core.folding import Text, word_set, words_of
 from deid.core.hints import STREETS, Hint
 from deid.core.lexicon import lexicon
 
 _STATES = (
-    "AL|AK|AZ|AR|CA|CO|CT|DE|DC|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|"
+    "AL|AK|AZ|AR|CA|CO|CT|DE|DC|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY"
+    "|NC|ND|OH|"
     "OK|OR|PA|RI|SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|PR|VI|GU|AS|MP|FM|MH|PW"
 )
 _STATE_NAMES = (
-    "Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|"
-    "Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|"
-    "Montana|Nebraska|Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota|Ohio|Oklahoma|"
-    "Oregon|Pennsylvania|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|"
+    "Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii"
+    "|Idaho|Illinois|"
+    "Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi"
+    "|Missouri|"
+    "Montana|Nebraska|Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota"
+    "|Ohio|Oklahoma|"
+    "Oregon|Pennsylvania|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia"
+    "|Washington|"
     "West Virginia|Wisconsin|Wyoming"
 )
-_MEDICAL_STATES = frozenset("CT PA LA MS OR IN ID AL MR MD ME CO DE MA AS HI OK SC SD VI PR AR".split())
+_MEDICAL_STATES = word_set("CT PA LA MS OR IN ID AL MR MD ME CO DE MA AS HI OK SC SD VI PR AR")
 """States whose letters are also words of radiology; they need a postal code."""
 
-_CAPITAL = r"(?:St\.|[A-ZÀ-ÖØ-ÞŠŽČŁ][\w'’-]{1,40})"
+_CAPITAL = r"(?:St\.|[A-ZÀ-ÖØ-ÞŠŽČŁ][\w'\u2019-]{1,40})"
 _CITY = rf"{_CAPITAL}(?: {_CAPITAL}){{0,3}}"
 _ROOM = r"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Room|Rm|Floor|Bldg|Building|#)\.? ?#?[\w-]{1,8})"
 _ZIP = r"\d{5}(?:-\d{4})?"
@@ -63,25 +68,31 @@ _PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
     (
         Hint.GERMAN,
         re.compile(
-            rf"(?<!\w)(?:[A-ZÄÖÜ][\w.-]{{0,30}} ){{0,2}}[A-ZÄÖÜ][\w-]{{0,40}}?{_GERMAN_ENDING} {{0,2}}\d{{1,4}} ?[a-zA-Z]?"
+            rf"(?<!\w)(?:[A-ZÄÖÜ][\w.-]{{0,30}} ){{0,2}}[A-ZÄÖÜ][\w-]{{0,40}}?{_GERMAN_ENDING} "
+            rf"{{0,2}}\d{{1,4}} ?[a-zA-Z]?"
             rf"(?!\w){_TAIL}"
-            r"|(?<!\w)(?:[A-ZÄÖÜ][\w.-]{1,30} ){1,2}(?:Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Damm|Ufer) \d{1,4} ?"
+            r"|(?<!\w)(?:[A-ZÄÖÜ][\w.-]{1,30} ){1,2}(?:Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring"
+            r"|Damm|Ufer) \d{1,4} ?"
             rf"[a-z]?(?!\w){_TAIL}"
-            rf"|(?<!\w)(?:Am|An der|Im|Auf der|Zum|Zur) [A-ZÄÖÜ][\w-]{{1,30}} \d{{1,4}}[a-z]?,? \d{{5}} {_CITY}"
+            rf"|(?<!\w)(?:Am|An der|Im|Auf der|Zum|Zur) [A-ZÄÖÜ][\w-]{{1,30}} \d{{1,4}}[a-z]?,? \d{{5}} "
+            rf"{_CITY}"
         ),
     ),
     (
         Hint.FRENCH,
         re.compile(
-            r"(?<!\w)\d{1,4}(?: ?bis| ?ter)?,? (?:rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse|quai|cours|Rue|"
-            rf"Avenue|Boulevard|Place|Chemin|Allée|Impasse|Quai) (?:(?:de|du|des|la|le|les|[dl]['’]|{_CAPITAL}) ?){{1,6}}"
+            r"(?<!\w)\d{1,4}(?: ?bis| ?ter)?,? (?:rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse"
+            r"|quai|cours|Rue|"
+            rf"Avenue|Boulevard|Place|Chemin|Allée|Impasse|Quai) (?:(?:de|du|des|la|le|les|[dl]['\u2019]"
+            rf"|{_CAPITAL}) ?){{1,6}}"
             rf"(?:,? ?(?:F-)?\d{{5}} {_CITY})?"
         ),
     ),
     (
         Hint.ROMANCE,
         re.compile(
-            r"(?<!\w)(?:Calle|C/|Avda\.?|Avenida|Av\.|Paseo|Plaza|Carrer|Via|Viale|Piazza|Corso|Largo|Rua|Travessa|Praça) ?"
+            r"(?<!\w)(?:Calle|C/|Avda\.?|Avenida|Av\.|Paseo|Plaza|Carrer|Via|Viale|Piazza|Corso|Largo|Rua"
+            r"|Travessa|Praça) ?"
             rf"(?:(?:de|del|la|los|las|di|della|dei|da|do|das|dos|{_CAPITAL}) ){{0,5}}"
             rf"{_CAPITAL},? ?(?:n[.º°]{{0,2}} ?)?\d{{1,4}}(?:[ ,]{{1,2}}\d{{1,2}}[ºª°]?)?(?!\w){_TAIL}"
         ),
@@ -89,16 +100,19 @@ _PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
     (
         Hint.HOME,
         re.compile(
-            r"(?i:(?<!\w)(?:lives|living|resid(?:es|ing)|wohnhaft|(?:home |mailing )?address|addr|adresse|anschrift|"
+            r"(?i:(?<!\w)(?:lives|living|resid(?:es|ing)|wohnhaft|(?:home |mailing )?address|addr|adresse"
+            r"|anschrift|"
             r"direcci[oó]n|indirizzo|adres|habite|domicili[eé]))(?: (?:at|in|bei|à|en|a))?\.?[ :]{1,3}"
-            rf"(?:(?:\d[\w/-]{{0,8}}|#\w{{1,6}}|{_CAPITAL}|de|la|le|der|van|von|am|an|du|des)(?:[ ,]{{1,2}}|(?!\w))){{1,12}}"
+            rf"(?:(?:\d[\w/-]{{0,8}}|#\w{{1,6}}|{_CAPITAL}|de|la|le|der|van|von|am|an|du"
+            rf"|des)(?:[ ,]{{1,2}}|(?!\w))){{1,12}}"
         ),
     ),
     (Hint.DIGITS, re.compile(rf"(?<!\w)(?:D|A|CH|DE|AT|F|NL|B|L|I|E)-\d{{4,5}}(?: {_CITY})?(?!\w)")),
     (
         Hint.POSTCODE,
         re.compile(
-            r"(?i:(?<!\w)(?:zip(?: ?code)?|plz|post(?:al)? ?code|postleitzahl|code postal|cap|cp))\.?[ :#]{1,3}"
+            r"(?i:(?<!\w)(?:zip(?: ?code)?|plz|post(?:al)? ?code|postleitzahl|code postal|cap"
+            r"|cp))\.?[ :#]{1,3}"
             rf"(?:\d{{4,5}}(?:-\d{{3,4}})?|[A-Z]{{1,2}}\d[A-Z\d]? ?\d[A-Z]{{2}})(?: {_CITY})?(?!\w)"
         ),
     ),
@@ -106,7 +120,7 @@ _PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
 _UK_POSTCODE = re.compile(
     r"(?<![\w-])(?:[A-PR-UWYZ][A-HK-Y]?\d[A-Z\d]|[A-PR-UWYZ][A-HK-Y]\d) \d[ABD-HJLNP-UW-Z]{2}(?!\w)"
 )
-_UNITS = frozenset("SE ES ST TH ND RD AP LA RA".split())
+_UNITS = word_set("SE ES ST TH ND RD AP LA RA")
 
 
 def address_removals(text: Text, hints: int) -> Iterator[Removal]:

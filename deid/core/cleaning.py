@@ -1,8 +1,8 @@
-"""Patterns of identity that need no knowledge of the patient: numbers, contacts, accounts, paths, dates, addresses.
+"""Patterns of identity that need no knowledge of the patient: numbers, contacts, accounts, paths.
 
-Every pattern is bounded, so that time grows linearly with the text, and tried only where a word or sign announces
-it. What stays on purpose: years alone, times without a date, numbers of fewer than seven digits without a label,
-versions, and UIDs that DICOM registered (1.2.840.10008).
+Every pattern is bounded, so that time grows linearly with the text, and tried only where a word or sign
+announces it. What stays on purpose: years alone, times without a date, numbers of fewer than seven digits
+without a label, versions, and UIDs that DICOM registered (1.2.840.10008).
 """
 
 import re
@@ -17,21 +17,28 @@ from deid.core.people import person_removals
 _OF_NUMBER = r"(?:[ ._-]{0,2}(?:no|nr|num|number|nummer|numero|id|code|identifier|#|n°))?"
 _LABEL = (
     r"mrn|mr ?#|pid|pat(?:ient(?:en)?)?[ ._-]{0,2}(?:id|nr|no|number|nummer|#)|acc(?:ession)?(?:num|no)?|"
-    r"fall(?:nr|nummer)?|case|order|chart|record|dossier|ipp|nip|visit|encounter|acc(?:oun)?t|policy|insurance|ssn|"
+    r"fall(?:nr|nummer)?|case|order|chart|record|dossier|ipp|nip|visit|encounter|acc(?:oun)?t|policy"
+    r"|insurance|ssn|"
     r"sin|nhs|nir|bsn|ahv|svnr|svn|dni|nif|nie|auftrag(?:s(?:nummer|nr))?|aufnahme(?:nr|nummer)?|"
-    r"(?:pat|patient|patienten|akten|versicherungs|vers)\.?[ -]{0,2}(?:nummer|nr|no|id)|akte|medical record|claim|"
-    r"member|subscriber|npi|licen[cs]e|dea|cedula|expediente|historia(?: clinica)?|nhc|cartella|hosp(?:ital)?|"
-    r"requisition|req|specimen|barcode|passport|reisepass|(?:personal)?ausweis|anforderung|study|exam(?:ination)?|"
-    r"cpr|personnummer|pesel|rut|cpf|curp|rfc|medicare|medicaid|health|identifier|uid|guid|social security|mitglied|"
+    r"(?:pat|patient|patienten|akten|versicherungs|vers)\.?[ -]{0,2}(?:nummer|nr|no|id)|akte|medical "
+    r"record|claim|"
+    r"member|subscriber|npi|licen[cs]e|dea|cedula|expediente|historia(?: clinica)?|nhc|cartella"
+    r"|hosp(?:ital)?|"
+    r"requisition|req|specimen|barcode|passport|reisepass|(?:personal)?ausweis|anforderung|study"
+    r"|exam(?:ination)?|"
+    r"cpr|personnummer|pesel|rut|cpf|curp|rfc|medicare|medicaid|health|identifier|uid|guid|social "
+    r"security|mitglied|"
     r"befund|krankenkasse"
 )
 _RECORD = re.compile(
-    rf"(?<![a-z])(?P<label>{_LABEL})(?P<number>{_OF_NUMBER})(?![a-z])\.?(?P<sign> {{0,2}}(?:[:=#]|is(?= ))?[ #:=-]{{0,3}})"
+    rf"(?<![a-z])(?P<label>{_LABEL})(?P<number>{_OF_NUMBER})(?![a-z])\.?(?P<sign> {{0,2}}(?:[:=#]|is(?= "
+    rf"))?[ #:=-]{{0,3}})"
     r"(?P<value>[a-z]{0,6}[-_ /.]?\d[a-z\d]{0,24}(?:[-/._][a-z]{0,4}\d[a-z\d]{0,12}){0,6}"
     r"(?: \d{3,4}(?! ?[a-z])){0,3})(?![a-z\d])"
 )
 _SURE_LABEL = re.compile(
-    r"(?:mrn|mr ?#|pid|pat|ssn|nhs|nir|bsn|ahv|svn|dni|nif|nie|nhc|ipp|medical|aufnahme|acc|npi|cpr|dea|social|"
+    r"(?:mrn|mr ?#|pid|pat|ssn|nhs|nir|bsn|ahv|svn|dni|nif|nie|nhc|ipp|medical|aufnahme|acc|npi|cpr|dea"
+    r"|social|"
     r"fallnr|fallnummer|auftragsn|medicare|medicaid)"
 )
 _ID = re.compile(
@@ -77,7 +84,8 @@ _PHONE = re.compile(
     r")"
 )
 _LABELLED_PHONE = re.compile(
-    r"(?<![a-z])(?:tel(?:ephone|efon|efono|efone)?|phone|ph|fax|mobile|cell|handy|mob|tlf|tfno|pager|beeper|call|"
+    r"(?<![a-z])(?:tel(?:ephone|efon|efono|efone)?|phone|ph|fax|mobile|cell|handy|mob|tlf|tfno|pager"
+    r"|beeper|call|"
     r"rufnummer|durchwahl|ext)(?:\.|[ .](?:no|nr|number)\.?)?[ :#=]{0,3}"
     r"[+(]?\d(?:[ ()./-]{0,2}\d){2,17}(?: ?(?:x|ext\.?) ?\d{1,6})?(?!\d)"
 )
@@ -90,11 +98,13 @@ _URL = re.compile(r"(?<![a-z])(?:(?:https?|s?ftp|file|dicom|ldap|smb)://|www\.)[
 _PATH = re.compile(
     r"(?<![a-z])[a-z]:[\\/](?:[^\s\\/<>|\"]{1,255}[\\/]?){1,64}"
     r"|\\\\[\w.$-]{1,255}(?:\\[^\s\\<>|\"]{1,255}){0,64}"
-    r"|(?<![\w/])/(?:home|users|export|mnt|media|data|srv|net|usr|var|tmp|opt|root|volumes)/[^\s<>|\"']{1,1024}"
+    r"|(?<![\w/])/(?:home|users|export|mnt|media|data|srv|net|usr|var|tmp|opt|root"
+    r"|volumes)/[^\s<>|\"']{1,1024}"
     r"|(?<![\w~])~\w[\w.-]{0,63}/\S{0,1024}"
 )
 _ACCOUNT = re.compile(
-    r"(?<![a-z])(?:user(?: ?name| ?id)?|login|logon|benutzer(?:name)?|usuario|utilisateur|utente|host(?: ?name)?|"
+    r"(?<![a-z])(?:user(?: ?name| ?id)?|login|logon|benutzer(?:name)?|usuario|utilisateur|utente|host(?: "
+    r"?name)?|"
     r"aet(?:itle)?|workstation) ?[:=] ?[\w.@$\\-]{1,64}"
 )
 _EARTH = re.compile(
@@ -104,7 +114,7 @@ _EARTH = re.compile(
 )
 _DEGREES = re.compile(
     r"(?<![\d.])\d{1,3}(?:\.\d{2,9} ?° ?[nsewo]"
-    r"|° ?\d{1,2}['′’] ?(?:\d{1,2}(?:\.\d{1,6})?(?:[\"″”]|'')? ?)?[nsewo])(?![a-z])"
+    r"|° ?\d{1,2}['\u2032\u2019] ?(?:\d{1,2}(?:\.\d{1,6})?(?:[\"\u2033\u201d]|'')? ?)?[nsewo])(?![a-z])"
     r"|(?<![\d.])\d{1,3}\.\d{3,9} ?[ns][ ,;/]{1,3}\d{1,3}\.\d{3,9} ?[ewo](?![a-z])"
 )
 
@@ -114,8 +124,8 @@ def removals(text: Text, names: frozenset[str]) -> Iterator[Removal]:
 
     Args:
         text: The text.
-        names: Folded words of the patient's and other persons' names; in a name position they count as names even
-            where they are everyday words.
+        names: Folded words of the patient's and other persons' names; in a name position they count as
+            names even where they are everyday words.
 
     Yields:
         Start, end and replacement, in no order; they may overlap.

@@ -1,7 +1,7 @@
 """Dates and ages in free text, in any common form of seven languages (and of Chinese, Japanese and Korean).
 
-Every date finer than a year goes, as do times of day beside it; ages of 90 and more become ``90+`` (PS3.15 E.3.6 and
-45 CFR 164.514(b)(2)(i)(C)). Years alone and times without a date stay.
+Every date finer than a year goes, as do times of day beside it; ages of 90 and more become ``90+`` (PS3.15
+E.3.6 and 45 CFR 164.514(b)(2)(i)(C)). Years alone and times without a date stay.
 """
 
 import re

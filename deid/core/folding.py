@@ -16,7 +16,7 @@ _SPECIAL = {
     "ł": "l",
     "þ": "th",
     "ð": "d",
-    "ı": "i",
+    "\u0131": "i",
 }
 _EXPANDED = str.maketrans(
     {
@@ -42,7 +42,8 @@ class Text:
     Attributes:
         source: The text itself.
         folded: Lower case, without accents; for ASCII text as long as the source.
-        origin: Position in the source of every character of ``folded`` and its end; None if they are the same.
+        origin: Position in the source of every character of ``folded`` and its end; None if they are the
+            same.
         words: Folded tokens.
         starts: Where each token starts in the source.
         ends: Where each token ends in the source.
@@ -89,6 +90,11 @@ def spelled_out(text: str) -> str:
 def contracted(folded: str) -> str:
     """The reverse on folded text: mueller to muller."""
     return _CONTRACTED.sub(r"\1", folded)
+
+
+def word_set(text: str) -> frozenset[str]:
+    """A set of the words of a list written as one text."""
+    return frozenset(text.split())
 
 
 def words_of(text: str) -> tuple[str, ...]:

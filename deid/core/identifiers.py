@@ -1,35 +1,30 @@
 """Everything known of one patient, compiled for matching: cleaning of free text, and its verification.
 
-Action C of PS3.15 E.1.1: "replace with values of similar meaning known not to contain identifying information".
-Free text keeps its medical meaning and loses identity: the identifiers of the patient in all their spellings
-(:mod:`deid.core.spellings`), patterns (:mod:`deid.core.cleaning`) and names by their position
-(:mod:`deid.core.people`).
+Action C of PS3.15 E.1.1: "replace with values of similar meaning known not to contain identifying
+information". Free text keeps its medical meaning and loses identity: the identifiers of the patient in all
+their spellings (:mod:`deid.core.spellings`), patterns (:mod:`deid.core.cleaning`) and names by their
+position (:mod:`deid.core.people`).
 
 **The classes of identifiers.** How an identifier is searched for depends on how much it says:
 
-===========================================  ===========================  ======================  =================
-identifier                                   raw bytes                    text                    example
-===========================================  ===========================  ======================  =================
-six or more letters and digits               anywhere (numbers: whole     anywhere, also inside   ``Schmidt``,
-                                             numbers, not in decimals)    words (numbers alike)   ``12345678``
-three to five                                no                           whole words             ``Doe``, ``A-123``
-several words                                persons and codes in full    in a row, any           ``Li Wei``, ``J. Doe``
-                                                                          separators
-a surname that is an eponym                  no                           whole words, not beside ``Smith`` (fracture)
-                                                                          *disease*, *cyst* ...
-one or two, or a medical, technical or       no                           the whole field, name   ``1``, ``12``, ``Li``,
-everyday word                                                             and number positions    ``HEAD``, ``MR``
-===========================================  ===========================  ======================  =================
+* Six or more letters and digits that are no word (``Schmidt``, ``12345678``): removed anywhere, also inside
+  longer words, and searched in raw bytes. Numbers count only whole, not inside a decimal or UID.
+* Three to five (``Doe``, ``A-123``): whole words of a text; not searched in raw bytes.
+* Several words (``Li Wei``, ``J. Doe``): in a row with any separators; in raw bytes persons and codes in full.
+* A surname that is an eponym (``Smith``): whole words, but not beside *disease*, *cyst*, *fracture* ...
+* One or two characters, or a medical, technical or everyday word (``1``, ``12``, ``Li``, ``HEAD``, ``MR``,
+  ``Parkinson``): field-wise: where it is the whole field, and in name and record-number positions.
 
-So a patient called Li or Head, or with the id 1 or MR, does not empty every text: ``MR HEAD`` stays. What this cannot
-see: identifiers that no header of the patient names and no pattern describes, and misspelt names.
+So a patient called Li or Head, or with the id 1 or MR, does not empty every text: ``MR HEAD`` stays. What
+this cannot see: identifiers that no header of the patient names and no pattern describes, and misspelt
+names.
 """
 
 from collections.abc import Iterable
 
 from deid.core.cleaning import removals
 from deid.core.datetext import Removal
-from deid.core.folding import Text, read
+from deid.core.folding import Text, read, word_set
 from deid.core.kinds import Identifier, Kind
 from deid.core.matching import Matcher, matches_at
 from deid.core.rawsearch import RawSearch
@@ -38,8 +33,8 @@ __all__ = ["Identifier", "Kind", "KnownIdentifiers"]
 
 _ROUNDS = 12
 _HOLE = "\ufdd0"  # a noncharacter: stands for removed text while cleaning with a marker
-_NUMBER_LABELS = frozenset(
-    "id ids mrn pid nr no num number patid patientid acc accession case chart record fall fallnr identifier".split()
+_NUMBER_LABELS = word_set(
+    "id ids mrn pid nr no num number patid patientid acc accession case chart record fall fallnr identifier"
 )
 _JUNCTION = " \t,;_-^/:|=&"
 _OPEN, _CLOSE = "([{<\"'", ")]}>\"'"
@@ -70,8 +65,8 @@ class KnownIdentifiers:
     def clean(self, text: str, marker: str = "") -> str:
         """Remove identity from free text and keep its medical meaning.
 
-        Cleaning what was cleaned changes nothing, and :meth:`residue` finds nothing in it. Text without identity is
-        returned as it is.
+        Cleaning what was cleaned changes nothing, and :meth:`residue` finds nothing in it. Text without
+        identity is returned as it is.
 
         Args:
             text: One value of any length.
@@ -92,9 +87,9 @@ class KnownIdentifiers:
         else:
             # Text built to reappear as it is cleaned: nothing of it is worth the risk.
             return ""
-        if work == start:
-            return text if _HOLE not in text else work.replace(_HOLE, marker)
         if not marker:
+            return work
+        if work == start and _HOLE not in work:
             return work
         marked = work.replace(_HOLE, marker)
         return marked if self.residue(marked) is None else ""
@@ -102,7 +97,8 @@ class KnownIdentifiers:
     def residue(self, text: str) -> Kind | None:
         """What of the patient still stands in a text field, by the rule of the module.
 
-        Only known identifiers count: codes, versions and numbers that patterns would remove are no proof of identity.
+        Only known identifiers count: codes, versions and numbers that patterns would remove are no proof of
+        identity.
 
         Args:
             text: One value of a text attribute.
@@ -137,7 +133,7 @@ class KnownIdentifiers:
     def _numbered(self, view: Text) -> list[tuple[int, int, Kind]]:
         """Short identifiers in a record-number position: ``ID 12``, ``MRN: 1``, ``Pat-Nr. AB``."""
         fields = self._matcher.fields
-        found = []
+        found: list[tuple[int, int, Kind]] = []
         words = view.words
         for place in range(len(words) - 1):
             if words[place] not in _NUMBER_LABELS or words[place + 1] in _NUMBER_LABELS:
@@ -183,7 +179,10 @@ def _merged(found: list[Removal]) -> list[Removal]:
 
 
 def _joined(pieces: list[str], hole: str) -> str:
-    """Join what is left, removed pieces being holes; without a marker, one separator instead of those on both sides."""
+    """Join what is left, removed pieces being holes.
+
+    Without a marker one separator takes the place of those on both sides.
+    """
     if hole:
         return "".join(hole if piece == _HOLE else piece for piece in pieces)
     built: list[str] = []

@@ -24,8 +24,8 @@ class Identifier:
 
     Attributes:
         kind: What it names.
-        value: Decoded header value. Names may be in PN form, ``Family^Given^Middle^Prefix^Suffix=..=..``; dates
-            are ``YYYYMMDD`` or ISO 8601, a time may follow.
+        value: Decoded header value. Names may be in PN form, ``Family^Given^Middle^Prefix^Suffix=..=..``;
+            dates are ``YYYYMMDD`` or ISO 8601, a time may follow.
     """
 
     kind: Kind

@@ -16,7 +16,8 @@ class Lexicon:
     """The word lists.
 
     Attributes:
-        words: Medical, technical and everyday words in six languages, vendors and products, institution words.
+        words: Medical, technical and everyday words in six languages, vendors and products, institution
+            words.
         eponyms: Surnames that name a disease, sign, test, structure or method.
         alone: The eponyms that stand for the matter by themselves (Parkinson, Crohn, Doppler).
         nouns: What stands beside an eponym (disease, sign, cyst ...).
@@ -32,15 +33,15 @@ class Lexicon:
     family: frozenset[str]
 
     def is_word(self, word: str) -> bool:
-        """Whether a folded word says nothing about who somebody is; plural forms count unless they are names."""
+        """Whether a folded word says nothing about who somebody is.
+
+        Plural forms count unless they are names.
+        """
         if word in self.words or word in self.eponyms:
             return True
-        return (
-            word[-1:] == "s"
-            and word[:-1] in self.words
-            and word not in self.given
-            and word not in self.family
-        )
+        if word[-1:] != "s" or word[:-1] not in self.words:
+            return False
+        return word not in self.given and word not in self.family
 
     def is_name(self, word: str) -> bool:
         """Whether a folded word is a known given or family name and no other word."""

@@ -15,14 +15,15 @@ _LONGEST_FIELD = 12
 _MOST_GROUPS = 8
 _DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?!\d{1,3}$)")
 _PLACEHOLDER_DATES = frozenset({(1, 1, 1), (1900, 1, 1)})
+_LINKS = frozenset({"de", "di", "of", "von", "van", "la", "d"})
 _NUMERIC_KINDS = frozenset({Kind.ID, Kind.PHONE, Kind.DEVICE, Kind.OTHER, Kind.UID})
 
 
 class Matcher:
     """The spellings of all identifiers of a patient, looked up word by word.
 
-    Nothing is compiled into regular expressions: a project has thousands of patients, and a look-up of each word of a
-    text is faster than either.
+    Nothing is compiled into regular expressions: a project has thousands of patients, and a look-up of each
+    word of a text is faster than either.
     """
 
     def __init__(self, identifiers: Iterable[Identifier]) -> None:
@@ -166,7 +167,9 @@ class Matcher:
         if not self._dates or not all(len(group) in (1, 2, 4) for group in groups):
             return False
         a, b, c = map(int, groups)
-        orders = ((a, b, c),) if len(groups[0]) == 4 else ((c, b, a), (c, a, b))
+        orders: tuple[tuple[int, int, int], ...] = (
+            ((a, b, c),) if len(groups[0]) == 4 else ((c, b, a), (c, a, b))
+        )
         if len(groups[0]) == len(groups[2]) == 2:
             orders += ((a, b, c),)
         return any(
@@ -186,7 +189,7 @@ def parse_date(value: str) -> tuple[int, int, int] | None:
 
 
 def matches_at(text: Text, place: int, words: tuple[str, ...]) -> int:
-    """Where a sequence of words that begins at a token ends in the source, -1 where it does not stand there."""
+    """Where a sequence of words that begins at a token ends in the source; -1 where it does not stand."""
     last = place + len(words) - 1
     if last >= len(text.words):
         return -1
@@ -198,27 +201,25 @@ def matches_at(text: Text, place: int, words: tuple[str, ...]) -> int:
 
 
 def is_eponym_here(text: Text, place: int) -> bool:
-    """Whether the word stands beside a noun that eponyms go with: Smith fracture, Baker's cyst, Morbus Graves."""
+    """Whether the word stands beside a noun for eponyms: Smith fracture, Baker's cyst, Morbus Graves."""
     nouns, words = lexicon().nouns, text.words
     following = place + 1
     if following < len(words) and words[following] == "s":
         following += 1
     # Jackson Pratt drain, Osgood-Schlatter disease: eponyms in a row share the noun.
-    while following < len(words) and following <= place + 3 and words[following] in lexicon().eponyms:
+    while following < min(len(words), place + 4) and words[following] in lexicon().eponyms:
         following += 1
     if following < len(words) and words[following] in nouns:
         between = text.source[text.ends[place] : text.starts[following]]
         if not any(mark in between for mark in ",;:\n^"):
             return True
     before = place - 1
-    while (
-        before >= 0 and before >= place - 3 and words[before] in ("de", "di", "of", "von", "van", "la", "d")
-    ):
+    while before >= max(0, place - 3) and words[before] in _LINKS:
         before -= 1
-    if before >= 0 and words[before] in nouns:
-        between = text.source[text.ends[before] : text.starts[place]]
-        return words[before] == "morbus" or (before < place - 1 and not between.strip(" delaiofvn'’"))
-    return False
+    if before < 0 or words[before] not in nouns:
+        return False
+    between = text.source[text.ends[before] : text.starts[place]]
+    return words[before] == "morbus" or (before < place - 1 and not between.strip(" delaiofvn'\u2019"))
 
 
 def _stands_alone(text: Text, place: int, words: tuple[str, ...]) -> bool:

@@ -1,7 +1,8 @@
 """Names of persons whom no header names: after titles, roles and kinship, as pairs of names, and in PN form.
 
-A word is taken for a name by where it stands, never by its form alone: medical, technical and everyday words stay,
-and so do eponyms, unless a title stands before them. The words that open a name position are listed here.
+A word is taken for a name by where it stands, never by its form alone: medical, technical and everyday
+words stay, and so do eponyms, unless a title stands before them. The words that open a name position are
+listed here.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 from deid.core.datetext import Removal
-from deid.core.folding import Text
+from deid.core.folding import Text, word_set
 from deid.core.lexicon import lexicon
 from deid.core.matching import is_eponym_here
 from deid.core.spellings import PARTICLES
@@ -28,58 +29,84 @@ class _Cue(Enum):
 
 _WORDS: Final = {
     _Cue.TITLE: (
-        "prof professor professorin herr herrn frau fraulein mrs miss mister mme mlle madame mademoiselle monsieur dott "
-        "dottssa dottore dottoressa signor signora sig senor senora senorita dra doktor dhr mevr mevrouw meneer pani pan "
-        "privatdozent primar primarius oberarzt oberarztin oa chefarzt chefarztin docteur doutor doutora rev capt"
+        "prof professor professorin herr herrn frau fraulein mrs miss mister mme mlle madame mademoiselle "
+        "monsieur dott "
+        "dottssa dottore dottoressa signor signora sig senor senora senorita dra doktor dhr mevr mevrouw "
+        "meneer pani pan "
+        "privatdozent primar primarius oberarzt oberarztin oa chefarzt chefarztin docteur doutor doutora "
+        "rev capt"
     ),
     _Cue.SHORT_TITLE: "dr drs mr ms sr sra mx hr hrn fr m mm srta pr",
     _Cue.ROLE: (
-        "radiologist radiologe radiologin radiologue radiologo technologist technologe technician technicien tech techs "
-        "operator operateur operador operatore physician doctor arzt artzin arztin medecin medico referring referrer "
+        "radiologist radiologe radiologin radiologue radiologo technologist technologe technician "
+        "technicien tech techs "
+        "operator operateur operador operatore physician doctor arzt artzin arztin medecin medico "
+        "referring referrer "
         "referred surgeon attending resident fellow nurse consultant interpreter author observer signed attn "
-        "contact zuweiser zuweisender uberweiser einsender untersucher befunder mta mtra mtr rta manip manipulateur "
-        "tecnico arts laborant sonographer cardiologist oncologist neurologist pathologist dentist registrar reader "
-        "reporter investigator pi dictated transcribed reviewer verifier gezeichnet gez unterschrift signature "
+        "contact zuweiser zuweisender uberweiser einsender untersucher befunder mta mtra mtr rta manip "
+        "manipulateur "
+        "tecnico arts laborant sonographer cardiologist oncologist neurologist pathologist dentist "
+        "registrar reader "
+        "reporter investigator pi dictated transcribed reviewer verifier gezeichnet gez unterschrift "
+        "signature "
         "signe firmado firmato prescripteur correspondant hausarzt aanvrager gp pcp provider "
-        "witness requester coordinator dosimetrist physicist user sender sincerely regards dear grussen hochachtungsvoll"
+        "witness requester coordinator dosimetrist physicist user sender sincerely regards dear grussen "
+        "hochachtungsvoll"
     ),
-    _Cue.PATIENT: "patient patientin patiente paciente paziente patientname patientenname patname pat pt pts subject client",
+    _Cue.PATIENT: (
+        "patient patientin patiente paciente paziente patientname patientenname patname pat pt pts "
+        "subject client"
+    ),
     _Cue.BY: "by durch par por",
     _Cue.KIN: (
-        "daughter son wife husband mother father brother sister spouse partner aunt uncle grandmother grandfather niece "
-        "nephew cousin guardian caregiver tochter sohn ehefrau ehemann mutter vater schwester bruder fille fils mari "
-        "epouse mere pere hija hijo esposa esposo madre padre figlia figlio moglie marito dochter zoon mom dad mum "
+        "daughter son wife husband mother father brother sister spouse partner aunt uncle grandmother "
+        "grandfather niece "
+        "nephew cousin guardian caregiver tochter sohn ehefrau ehemann mutter vater schwester bruder "
+        "fille fils mari "
+        "epouse mere pere hija hijo esposa esposo madre padre figlia figlio moglie marito dochter zoon "
+        "mom dad mum "
         "neighbor neighbour friend interpreter kontakt angehorige baby twin"
     ),
     _Cue.NAME: (
-        "name nom nome nombre naam named called surname forename firstname lastname vorname nachname familienname prenom "
+        "name nom nome nombre naam named called surname forename firstname lastname vorname nachname "
+        "familienname prenom "
         "apellido apellidos cognome achternaam voornaam namens genannt"
     ),
-    _Cue.FOR: "for fur pour para per of with to from von van vom de and und discussed informed met via an bei",
+    _Cue.FOR: (
+        "for fur pour para per of with to from von van vom de and und discussed informed met via an bei"
+    ),
 }
 _CUES: Final = {word: cue for cue, words in reversed(_WORDS.items()) for word in words.split()}
-_DEEDS: Final = frozenset(
-    "performed reported read signed dictated transcribed reviewed approved verified referred requested ordered seen "
-    "interpreted done scanned acquired entered edited annotated authored prepared created examined imported exported "
+_DEEDS: Final = word_set(
+    "performed reported read signed dictated transcribed reviewed approved verified referred requested "
+    "ordered seen "
+    "interpreted done scanned acquired entered edited annotated authored prepared created examined "
+    "imported exported "
     "supervised assisted checked confirmed electronically checked taken made uploaded printed sent completed "
-    "finalized electronically assigned segmented contoured drawn planned treated operated injected administered "
+    "finalized electronically assigned segmented contoured drawn planned treated operated injected "
+    "administered "
     "positioned protocolled protocoled attested given discussed called faxed released validated processed "
-    "befundet erstellt durchgefuhrt uberwiesen unterschrieben gezeichnet angefordert freigegeben untersucht diktiert "
-    "realise lu signe vu demande interprete redige dicte realizado informado firmado solicitado eseguito refertato firmato "
-    "richiesto realizado verricht aangevraagd beoordeeld".split()
+    "befundet erstellt durchgefuhrt uberwiesen unterschrieben gezeichnet angefordert freigegeben "
+    "untersucht diktiert "
+    "realise lu signe vu demande interprete redige dicte realizado informado firmado solicitado eseguito "
+    "refertato firmato "
+    "richiesto realizado verricht aangevraagd beoordeeld"
 )
-_SKIPPED: Final = frozenset(
-    "dr med univ dent vet rer nat habil hc h c ing dipl mag prof doz pd priv doc phd md msc the is was and ist war heisst "
-    "lautet est es e".split()
+_SKIPPED: Final = word_set(
+    "dr med univ dent vet rer nat habil hc h c ing dipl mag prof doz pd priv doc phd md msc the is was "
+    "and ist war heisst "
+    "lautet est es e"
 )
-_CREDENTIALS: Final = frozenset(
-    "md do phd msc bsc rn np pa frcr frcp facr mbbs rt arrt rdms dmd dds mba mph jr sr ii iii iv".split()
+_CREDENTIALS: Final = word_set(
+    "md do phd msc bsc rn np pa frcr frcp facr mbbs rt arrt rdms dmd dds mba mph jr sr ii iii iv"
 )
-_OF_PERSONS: Final = frozenset(
-    "patient patients pat pt full first last family given middle maiden birth physician doctor mother father s the his her "
-    "subject client person your my radiologist operator technologist referring des der contact emergency and or her".split()
+_OF_PERSONS: Final = word_set(
+    "patient patients pat pt full first last family given middle maiden birth physician doctor mother "
+    "father s the his her "
+    "subject client person your my radiologist operator technologist referring des der contact emergency "
+    "and or her"
 )
-_JOINT = " .,:;=#()[]<>\"'’-_^/|\t*"
+_JOINT = " .,:;=#()[]<>\"'\u2019-_^/|\t*"
 _MOST_WORDS = 7
 _MOST_GAP = 4
 
@@ -159,7 +186,7 @@ class _Position:
         return last if found >= least else place
 
     def _continues(self, place: int, found: int) -> bool:
-        """Whether a name goes on after a comma: ``Smith, John`` and ``Smith, J.``"""
+        """Whether a name goes on after a comma, as in ``Smith, John``."""
         if found != 1:
             return False
         word = self.text.words[place]

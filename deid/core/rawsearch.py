@@ -51,8 +51,8 @@ class _Needle:
 class RawSearch:
     """Needles of one patient, with the hashes of their four-byte pieces.
 
-    A haystack is hashed once; only needles of which every piece occurs are searched for, so that the cost hardly
-    depends on the number of identifiers.
+    A haystack is hashed once; only needles of which every piece occurs are searched for, so that the cost
+    hardly depends on the number of identifiers.
     """
 
     def __init__(self, identifiers: Iterable[Identifier]) -> None:
@@ -106,11 +106,15 @@ def _hashes(data: bytes) -> "npt.NDArray[np.uint32]":
         | values[2:-1] << np.uint32(16)
         | values[3:] << np.uint32(24)
     )
-    return (mixed * np.uint32(2654435761)) >> np.uint32(32 - _TABLE_BITS)
+    hashes: npt.NDArray[np.uint32] = (mixed * np.uint32(2654435761)) >> np.uint32(32 - _TABLE_BITS)
+    return hashes
 
 
 def _counts(original: bytes, start: int, end: int, needle: _Needle) -> bool:
-    """Whether a hit is text: all bytes together, or two bytes a character; and, if asked for, a whole word."""
+    """Whether a hit is text.
+
+    Its bytes lie together or are two bytes a character; where asked for, it is a whole word.
+    """
     size = len(needle.bytes)
     double = end - start == 2 * size - 1
     if not needle.wide and end - start != size and not double:
@@ -123,9 +127,9 @@ def _counts(original: bytes, start: int, end: int, needle: _Needle) -> bool:
     # An element's group number follows a value: '0' NUL is group 0030, no digit that goes on.
     if not double and after in _DIGITS and original[end + 1 : end + 2] == b"\0":
         after = 0
-    return not (_goes_on(before, original[start]) or _goes_on(after, original[end - 1])) and not (
-        needle.bytes.isdigit() and _in_decimal(original, start, end, step)
-    )
+    if _goes_on(before, original[start]) or _goes_on(after, original[end - 1]):
+        return False
+    return not (needle.bytes.isdigit() and _in_decimal(original, start, end, step))
 
 
 def _goes_on(neighbour: int, edge: int) -> bool:

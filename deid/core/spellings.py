@@ -2,14 +2,15 @@
 
 How far a sequence reaches depends on how much it says (the *classes of identifiers*):
 
-* ``ANYWHERE``: one word of six or more letters and digits that is no medical, technical or everyday word; it is found
-  in every text, also inside longer words, and in raw bytes.
-* ``WORDS``: three to five characters, or several words in a row; found as whole words only. Several words may have
-  any separator between them, or none where letters meet digits.
+* ``ANYWHERE``: one word of six or more letters and digits that is no medical, technical or everyday word;
+  it is found in every text, also inside longer words, and in raw bytes.
+* ``WORDS``: three to five characters, or several words in a row; found as whole words only. Several words
+  may have any separator between them, or none where letters meet digits.
 * ``UNLESS_EPONYM``: a surname that is also an eponym (Smith, Baker); whole words, not beside a noun such as
   *fracture* or *cyst*.
-* ``FIELD``: one or two characters, or a word that is also a medical, technical or everyday word (``1``, ``12``, ``Li``,
-  ``HEAD``, ``MR``, Parkinson); found where it is the whole field, in a name position or a record-number position.
+* ``FIELD``: one or two characters, or a word that is also a medical, technical or everyday word (``1``,
+  ``12``, ``Li``, ``HEAD``, ``MR``, Parkinson); found where it is the whole field, in a name position or a
+  record-number position.
 """
 
 import re
@@ -129,21 +130,19 @@ def reach_of(word: str) -> Reach:
 
 
 def spellings(identifier: Identifier) -> Iterator[Spelling]:
-    """Every spelling of an identifier; dates and digit groups are matched elsewhere (:mod:`deid.core.identifiers`)."""
+    """Every spelling of an identifier; :mod:`deid.core.matching` adds dates and groups of digits."""
     value = identifier.value.strip()
-    if fold(value) in _PLACEHOLDERS:
+    if "".join(words_of(value)) in _PLACEHOLDERS:
         return
     if identifier.kind in (Kind.PATIENT_NAME, Kind.PERSON):
         if identifier.kind is Kind.PERSON and lexicon().is_word(fold(value).replace("^", "")):
             # An operator called CT, ADMIN or TECH is nobody.
             return
-        # A lone letter is the sex, the laterality or an orientation more often than an initial.
-        yield from (
-            s for s in _name_spellings(value) if len(s[0]) > 1 or len(s[0][0]) > 1 or not s[0][0].isascii()
-        )
-    elif identifier.kind is Kind.DATE:
-        return
-    else:
+        for words, reach in _name_spellings(value):
+            # A lone letter is the sex, the laterality or an orientation more often than an initial.
+            if len(words) > 1 or len(words[0]) > 1 or not words[0].isascii():
+                yield words, reach
+    elif identifier.kind is not Kind.DATE:
         yield from _code_spellings(identifier.kind, value)
 
 
@@ -195,10 +194,13 @@ def _name_spellings(value: str) -> Iterator[Spelling]:
 
 
 def _ideographic_spellings(parts: list[str]) -> Iterator[Spelling]:
-    """Names without spaces: whole names and parts of two characters (three in kana) are found inside longer runs."""
+    """Names without spaces, whole and in parts.
+
+    Parts of two characters (three in kana) are found inside longer runs of characters.
+    """
     parts = [part for part in parts if part]
     whole = "".join(words_of("".join(parts)))
-    for text in {whole, *parts}:
+    for text in sorted({whole, *parts}):
         joined = "".join(words_of(text))
         if not joined:
             continue

@@ -11,6 +11,7 @@ import re
 
 from deid.core.identifiers import Kind
 from deid.dicom.elements import dictionary_vr
+from deid.dicom.profile import Option
 
 _PATIENT_NAMES = frozenset({0x00100010, 0x00100012, 0x00101001, 0x00101005})
 _DATES = frozenset({0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A, 0x00100030})
@@ -57,6 +58,18 @@ def identifier_kinds() -> dict[int, Kind]:
         if not _NAMES_A_MODEL.search(keyword):
             kinds[row.tag] = _kind(keyword)
     return kinds
+
+
+@functools.cache
+def retained_by(tag: int) -> Option | None:
+    """The option that keeps an identifier of a device or an institution on purpose."""
+    from deid.dicom.profile import table_row
+
+    row = table_row(tag)
+    for option in (Option.RETAIN_DEVICE_IDENTITY, Option.RETAIN_INSTITUTION_IDENTITY):
+        if row is not None and row.options.get(option) == "K":
+            return option
+    return None
 
 
 def coded_kind(tag: int) -> Kind | None:

@@ -7,21 +7,26 @@ patient is removed from the texts of all his files, whatever the order of the wo
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deid.core.errors import Held, Skipped
 from deid.core.identifiers import Identifier, Kind
 from deid.dicom.elements import Buffer, Element, StructureError, dictionary_vr, walk_items
-from deid.dicom.identifying import CODE_ATTRIBUTES, coded_kind, identifier_kinds
+from deid.dicom.identifying import CODE_ATTRIBUTES, coded_kind, identifier_kinds, retained_by
 from deid.dicom.identity import identity_of
 from deid.dicom.part10 import Part10, open_part10
+from deid.dicom.profile import Option
 from deid.dicom.risk import ENCAPSULATED_DOCUMENT, PIXEL_TAGS, Risk, assess
 from deid.dicom.values import codecs_of, decode
 
 _CHARSET = 0x00080005
 _DIRECTORY_RECORDS = 0x00041220
 _TEXT_LIMIT = 1 << 14
+Found = dict[Option | None, set[Identifier]]
+"""Identifiers by the option that would keep them."""
+_IDENTIFIERS = ("identifiers", "of_device", "of_institution")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class DicomRecord:
         region: ``head``, ``other`` or ``unknown``.
         frames: Number of Frames, 1 for single-frame images, 0 without pixels.
         identifiers: Kind and value of everything that must not survive.
+        of_device: The same for devices, which Retain Device Identity keeps.
+        of_institution: The same for institutions, which Retain Institution Identity keeps.
     """
 
     patient: str | None
@@ -52,19 +59,35 @@ class DicomRecord:
     risk: Risk | None
     region: str
     frames: int
-    identifiers: tuple[Identifier, ...]
+    identifiers: tuple[Identifier, ...] = ()
+    of_device: tuple[Identifier, ...] = ()
+    of_institution: tuple[Identifier, ...] = ()
+
+    def known(self, options: frozenset[Option]) -> Iterator[Identifier]:
+        """What must not survive under these options."""
+        yield from self.identifiers
+        if Option.RETAIN_DEVICE_IDENTITY not in options:
+            yield from self.of_device
+        if Option.RETAIN_INSTITUTION_IDENTITY not in options:
+            yield from self.of_institution
+
+    def bare(self) -> DicomRecord:
+        """The record without its identifiers."""
+        return replace(self, identifiers=(), of_device=(), of_institution=())
 
     def to_bytes(self) -> bytes:
         """Serialise for the sealed index."""
         fields = dict(vars(self))
-        fields["identifiers"] = [(str(i.kind), i.value) for i in self.identifiers]
+        for name in _IDENTIFIERS:
+            fields[name] = [(str(i.kind), i.value) for i in fields[name]]
         return json.dumps(fields, separators=(",", ":")).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> DicomRecord:
         """Read what :meth:`to_bytes` wrote."""
         fields = json.loads(data)
-        fields["identifiers"] = tuple(Identifier(Kind(kind), value) for kind, value in fields["identifiers"])
+        for name in _IDENTIFIERS:
+            fields[name] = tuple(Identifier(Kind(kind), value) for kind, value in fields[name])
         fields["risk"] = Risk(fields["risk"]) if fields["risk"] else None
         return cls(**fields)
 
@@ -103,8 +126,8 @@ def index_part10(source: Part10) -> DicomRecord:
     if not instance:
         raise Held("unreadable: no SOP Instance UID")
     risk, region, frames = assess(text, not top.keys().isdisjoint(PIXEL_TAGS), ENCAPSULATED_DOCUMENT in top)
-    found: set[Identifier] = set()
-    _collect(body, source.elements, charset, None, found)
+    found: Found = {}
+    _collect(body, source.elements, charset, 0, found)
     return DicomRecord(
         patient=identity_of(text(0x00100020), text(0x00100021)),
         study=text(0x0020000D),
@@ -116,7 +139,9 @@ def index_part10(source: Part10) -> DicomRecord:
         risk=risk,
         region=region,
         frames=frames,
-        identifiers=tuple(sorted(found)),
+        identifiers=tuple(sorted(found.get(None, ()))),
+        of_device=tuple(sorted(found.get(Option.RETAIN_DEVICE_IDENTITY, ()))),
+        of_institution=tuple(sorted(found.get(Option.RETAIN_INSTITUTION_IDENTITY, ()))),
     )
 
 
@@ -129,8 +154,8 @@ def _collect(
     body: Buffer,
     elements: list[Element],
     charset: tuple[str, ...],
-    coded: Kind | None,
-    found: set[Identifier],
+    coded_in: int,
+    found: Found,
 ) -> None:
     """Collect the identifiers of a data set and of everything nested in it (at most 64 levels)."""
     kinds = identifier_kinds()
@@ -144,17 +169,18 @@ def _collect(
             items = _unknown_items(body, element)
         if items is not None:
             for item in items:
-                _collect(body, item, charset, coded_kind(tag), found)
+                _collect(body, item, charset, tag if coded_kind(tag) else 0, found)
             continue
         kind = kinds.get(tag)
-        if kind is None and coded is not None and tag in CODE_ATTRIBUTES:
-            kind = coded
+        if kind is None and coded_in and tag in CODE_ATTRIBUTES:
+            kind = coded_kind(coded_in)
         if kind is None and (element.vr == "PN" or (element.vr == "UN" and dictionary_vr(tag) == "PN")):
             kind = Kind.PERSON
         if kind is not None and 0 < element.end - element.start <= _TEXT_LIMIT:
             text = decode(body[element.start : element.end], charset)
             values = (value.strip(" \0") for value in text.split("\\"))
-            found.update(Identifier(kind, value) for value in values if value)
+            option = retained_by(coded_in or tag)
+            found.setdefault(option, set()).update(Identifier(kind, value) for value in values if value)
 
 
 def _unknown_items(body: Buffer, element: Element) -> list[list[Element]] | None:

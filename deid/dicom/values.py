@@ -85,7 +85,7 @@ _PRIVATE_CLASSES = frozenset(
 
 
 _REGISTERED = re.compile(r"1\.2\.840\.10008\.(5\.1\.4|1\.2)(\.\d{1,3}){1,6}")
-"""SOP classes and transfer syntaxes of editions newer than the UID dictionary; too short for a record number."""
+"""SOP classes and transfer syntaxes of later editions than the UID dictionary; no room for a record number."""
 
 
 @functools.cache

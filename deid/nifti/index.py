@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deid.core.identifiers import Identifier, Kind
@@ -30,6 +30,10 @@ class NiftiRecord:
     of_all: bool
     risk: str
     identifiers: tuple[Identifier, ...]
+
+    def bare(self) -> NiftiRecord:
+        """The record without its identifiers."""
+        return replace(self, identifiers=())
 
     def to_bytes(self) -> bytes:
         """Serialise for the sealed index."""

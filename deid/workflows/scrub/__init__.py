@@ -102,7 +102,7 @@ def _run(
 
     started = time.perf_counter()
     gone = frozenset(journal.inputs.gone(run))
-    planner = Planner(options, journal, pseudonyms, patients, setup.context, summary.add)
+    planner = Planner(options, journal, pseudonyms, patients, setup.context, profile.options, summary.add)
     try:
         _write(options, setup, journal, planner, gone, summary, progress)
     finally:

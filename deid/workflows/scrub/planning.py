@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,6 +13,7 @@ from deid.core.outcomes import Outcome, Status
 from deid.core.patient_map import PatientMap
 from deid.core.pseudonyms import Pseudonyms
 from deid.dicom.index import DicomRecord
+from deid.dicom.profile import Option
 from deid.dicom.risk import Risk
 from deid.nifti.bids import PathMapper
 from deid.nifti.collect import collect_by_person
@@ -63,6 +63,7 @@ class Planner:
         pseudonyms: Of the project.
         patients: The user's table of patients.
         context: Digest of key, recipe, options and tool.
+        options_of_profile: Options of the profile; some keep identifiers on purpose.
         on_decided: Is told the outcome of every unit that needs no writing.
     """
 
@@ -73,6 +74,7 @@ class Planner:
         pseudonyms: Pseudonyms,
         patients: PatientMap,
         context: bytes,
+        options_of_profile: frozenset[Option],
         on_decided: Callable[[Outcome], None],
     ) -> None:
         self._options = options
@@ -80,6 +82,7 @@ class Planner:
         self._pseudonyms = pseudonyms
         self._patients = patients
         self._context = context
+        self._retained = options_of_profile
         self._on_decided = on_decided
         self._root = input_root(options)
         self._owners: dict[str, bytes] = {}
@@ -172,10 +175,14 @@ class Planner:
 
     def _identifiers(self, identity: str, entries: list[Entry]) -> tuple[Identifier, ...]:
         """Everything known of a patient; files that speak of all patients need what is known of all."""
-        found = {i for entry in entries for i in entry.record.identifiers} | self._people.get(identity, set())
+        found = {i for entry in entries for i in self._known(entry)} | self._people.get(identity, set())
         if any(isinstance(e.record, NiftiRecord) and e.record.of_all for e in entries):
             found |= self._everybody
         return tuple(sorted(found))
+
+    def _known(self, entry: Entry) -> Iterable[Identifier]:
+        record = entry.record
+        return record.known(self._retained) if isinstance(record, DicomRecord) else record.identifiers
 
     def _meet_people(self, gone: frozenset[bytes]) -> None:
         """Learn from BIDS tables what they say of each person, and what all files say of anybody.
@@ -233,8 +240,9 @@ class Planner:
             stat = repr([(row.size, row.mtime_ns, row.ctime_ns) for row in read])
             parts = (self._context, digest, stat.encode(), repr(outputs).encode(), risk.encode())
             done_key = hashlib.sha256(b"\0".join(parts)).digest()
-            bare = dataclasses.replace(record, identifiers=())
-            yield Unit(ref, entry.path, entry.relative, bare, outputs, entry.row.size, done_key, risk)
+            yield Unit(
+                ref, entry.path, entry.relative, record.bare(), outputs, entry.row.size, done_key, risk
+            )
 
     def _may_release(self, ref: bytes, risk: str) -> bool:
         """Whether an instance of risk is released unseen; what is not is held or dropped here."""
