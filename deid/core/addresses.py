@@ -43,7 +43,10 @@ _SURE = (
     "Street|St|Road|Rd|Avenue|Ave|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Place|Square|Terrace|Circle|Parkway|"
     "Pkwy|Highway|Hwy|Trail|STREET|ST|ROAD|RD|AVENUE|AVE|BOULEVARD|BLVD|LANE|LN|DRIVE|DR|PARKWAY|HIGHWAY"
 )
-_GERMAN_ENDING = "(?:stra(?:ß|ss)e|str\\.|gasse|platz|allee|straat|laan|gracht|plein|weg|-Str\\.|-Stra(?:ß|ss)e|STRASSE|STRAßE|STR\\.|gatan)"
+_GERMAN_ENDING = (
+    "(?:stra(?:ß|ss)e|str\\.|gasse|platz|allee|straat|laan|gracht|plein|weg|-Stra(?:ß|ss)e"
+    "|-(?:Str\\.|Weg|Ring|Platz|Allee|Gasse|Damm|Ufer)|STRASSE|STRAßE|STR\\.|gatan)"
+)
 
 _AMERICAN = re.compile(
     rf"(?<![\w.])\d{{1,6}}[A-Za-z]?(?:-\d{{1,5}})? (?:[NSEW]{{1,2}}\.? )?"
@@ -85,7 +88,7 @@ _PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
             r"|quai|cours|Rue|"
             rf"Avenue|Boulevard|Place|Chemin|Allée|Impasse|Quai) (?:(?:de|du|des|la|le|les|[dl]['\u2019]"
             rf"|{_CAPITAL}) ?){{1,6}}"
-            rf"(?:,? ?(?:F-)?\d{{5}} {_CITY})?"
+            rf"(?:[, \r\n]{{0,3}}(?:F-)?\d{{5}} {_CITY})?"
         ),
     ),
     (
@@ -105,6 +108,23 @@ _PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
             r"direcci[oó]n|indirizzo|adres|habite|domicili[eé]))(?: (?:at|in|bei|à|en|a))?\.?[ :]{1,3}"
             rf"(?:(?:\d[\w/-]{{0,8}}|#\w{{1,6}}|{_CAPITAL}|de|la|le|der|van|von|am|an|du"
             rf"|des)(?:[ ,]{{1,2}}|(?!\w))){{1,12}}"
+        ),
+    ),
+    (
+        # Any street, if a town with its postal code follows.
+        Hint.DIGITS,
+        re.compile(
+            rf"(?<!\w)(?:(?:{_CAPITAL}|de|der|den|van|von|la|le|di|al\.|aleja|ul\.) ){{0,4}}{_CAPITAL},? "
+            rf"\d{{1,4}}"
+            r"(?:[/-]\d{1,4})?[a-z]?(?:, | ?[\r\n]{1,2})(?:[A-Z]{1,2}-)?\d{2}-?\d{2,3}(?: ?[A-Z]{2}(?!\w))?"
+            rf"[, \r\n]{{1,2}}{_CITY}"
+        ),
+    ),
+    (
+        Hint.DIGITS,
+        re.compile(
+            rf"(?<!\w)\d{{1,5}}[a-z]? {_CITY}[,\r\n]{{1,2}} ?(?:{_CITY}[,\r\n ]{{1,2}}){{1,2}}"
+            r"[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}(?!\w)"
         ),
     ),
     (Hint.DIGITS, re.compile(rf"(?<!\w)(?:D|A|CH|DE|AT|F|NL|B|L|I|E)-\d{{4,5}}(?: {_CITY})?(?!\w)")),

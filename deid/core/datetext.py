@@ -46,6 +46,11 @@ _WORDED = re.compile(
     rf"|(?P<year4>{_YEAR})[ ./_-]{{1,2}}{_MONTH}(?:[ ./_-]{{1,2}}{_DAY}(?!\d))?)"
     rf"{_TIME}"
 )
+_PARTIAL = re.compile(
+    r"(?<![a-z])(?:on|since|until|till|dated?|am|vom|seit|le|el|il) "
+    r"(?P<day>(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.)"
+    r"(?![\d/])"
+)
 _DOUBTFUL = frozenset(
     {"may", "mar", "march", "mars", "mai", "mei", "sep", "dec", "jan", "abr", "avr", "ene", "marco"}
 )
@@ -67,6 +72,9 @@ def date_removals(text: Text, hints: int) -> Iterator[Removal]:
         for match in _NUMERIC.finditer(folded):
             if match["a"] is None or _is_day_month_year(match):
                 yield *text.span(*match.span()), ""
+    if "/" in folded or "." in folded:
+        for match in _PARTIAL.finditer(folded):
+            yield *text.span(*match.span("day")), ""
     if hints & Hint.MONTH:
         for match in _WORDED.finditer(folded):
             if _is_worded_date(text, match):

@@ -24,7 +24,7 @@ class UsageError(Exception):
     """The command line, a recipe, a key or a project is not usable as given (exit status 2)."""
 
 
-class Held(Exception):
+class Held(Exception):  # noqa: N818 - a verdict on a unit, not a failure of the program
     """One unit is held back from the release; the run goes on.
 
     Attributes:
@@ -37,7 +37,7 @@ class Held(Exception):
         self.reason = reason
 
 
-class Skipped(Exception):
+class Skipped(Exception):  # noqa: N818 - likewise
     """An input is none of this tool's: it is listed and never copied.
 
     Attributes:

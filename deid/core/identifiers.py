@@ -10,10 +10,10 @@ position (:mod:`deid.core.people`).
 * Six or more letters and digits that are no word (``Schmidt``, ``12345678``): removed anywhere, also inside
   longer words, and searched in raw bytes. Numbers count only whole, not inside a decimal or UID.
 * Three to five (``Doe``, ``A-123``): whole words of a text; not searched in raw bytes.
-* Several words (``Li Wei``, ``J. Doe``): in a row with any separators; in raw bytes persons and codes in full.
+* Several words (``Li Wei``, ``J. Doe``): in a row, with any separators; persons and codes in raw bytes too.
 * A surname that is an eponym (``Smith``): whole words, but not beside *disease*, *cyst*, *fracture* ...
-* One or two characters, or a medical, technical or everyday word (``1``, ``12``, ``Li``, ``HEAD``, ``MR``,
-  ``Parkinson``): field-wise: where it is the whole field, and in name and record-number positions.
+* One or two characters, or a medical, technical or everyday word (``1``, ``12``, ``Li``, ``HEAD``,
+  ``MR``, ``Parkinson``): field-wise: where it is the whole field, and in name and record-number positions.
 
 So a patient called Li or Head, or with the id 1 or MR, does not empty every text: ``MR HEAD`` stays. What
 this cannot see: identifiers that no header of the patient names and no pattern describes, and misspelt

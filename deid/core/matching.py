@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from deid.core.folding import Text, words_of
+from deid.core.folding import Text, word_set, words_of
 from deid.core.kinds import Identifier, Kind
 from deid.core.lexicon import lexicon
 from deid.core.spellings import LONG, Reach, name_words, spellings
@@ -15,6 +15,12 @@ _LONGEST_FIELD = 12
 _MOST_GROUPS = 8
 _DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?!\d{1,3}$)")
 _PLACEHOLDER_DATES = frozenset({(1, 1, 1), (1900, 1, 1)})
+_LEADING_NOUNS = word_set(
+    "disease syndrome sign test fracture canal ligament circle loop foramen angle node gland "
+    "classification score line "
+    "maladie syndrome signe fracture enfermedad sindrome signo fractura malattia morbo segno frattura "
+    "ziekte doenca morbus"
+)
 _LINKS = frozenset({"de", "di", "of", "von", "van", "la", "d"})
 _NUMERIC_KINDS = frozenset({Kind.ID, Kind.PHONE, Kind.DEVICE, Kind.OTHER, Kind.UID})
 
@@ -216,7 +222,7 @@ def is_eponym_here(text: Text, place: int) -> bool:
     before = place - 1
     while before >= max(0, place - 3) and words[before] in _LINKS:
         before -= 1
-    if before < 0 or words[before] not in nouns:
+    if before < 0 or words[before] not in _LEADING_NOUNS:
         return False
     between = text.source[text.ends[before] : text.starts[place]]
     return words[before] == "morbus" or (before < place - 1 and not between.strip(" delaiofvn'\u2019"))

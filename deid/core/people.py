@@ -106,6 +106,10 @@ _OF_PERSONS: Final = word_set(
     "subject client person your my radiologist operator technologist referring des der contact emergency "
     "and or her"
 )
+_SHORT_SURNAMES: Final = word_set(
+    "li lu wu xu hu ma he ho ng le do an yu gu su du ye bo oh ko yi ha ta to vo ly my"
+)
+"""Surnames of two letters, which are other words too; they count after a title."""
 _JOINT = " .,:;=#()[]<>\"'\u2019-_^/|\t*"
 _MOST_WORDS = 7
 _MOST_GAP = 4
@@ -152,6 +156,8 @@ class _Position:
             return known and not words.is_word(word)
         if word in words.eponyms:
             return (titled or known) and not is_eponym_here(self.text, place)
+        if titled and not self.shouts and word in _SHORT_SURNAMES and not self.text.source.islower():
+            return True
         if words.is_word(word):
             return titled and known and not self.shouts
         return known or not listed
@@ -235,7 +241,11 @@ def person_removals(text: Text, names: frozenset[str]) -> Iterator[Removal]:
         begin = end = place
         if cue is not None:
             begin, end = _after_cue(position, place, cue)
-        if end <= begin and (word in given or word in position.lexicon.family):
+        if end <= begin and (
+            word in given
+            or word in position.lexicon.family
+            or (text.source[text.ends[place] : text.ends[place] + 1] == "," and len(word) > 2)
+        ):
             begin, end = _pair(position, place)
         if end > begin:
             done = end
@@ -279,10 +289,21 @@ def _after_cue(position: _Position, place: int, cue: _Cue) -> tuple[int, int]:
     elif cue is _Cue.BY:
         end = position.end_of_name(start, listed=False)
     else:
-        end = position.end_of_name(start, listed=not signed, titled=False)
+        end = _end_after_role(position, start, cue, signed)
     if end <= start:
         return start, start
     return start if begin is None else begin, position.with_credentials(end)
+
+
+def _end_after_role(position: _Position, start: int, cue: _Cue, signed: bool) -> int:
+    """The end of a name after a role; after a colon an everyday word may begin it (Green, Rolf)."""
+    if signed:
+        end = position.end_of_name(start, titled=True, least=2)
+        return end if end > start else position.end_of_name(start)
+    end = position.end_of_name(start, listed=True)
+    if end == start and cue is _Cue.ROLE and not position.shouts:
+        return position.end_of_name(start, least=2)
+    return end
 
 
 def _after_title(position: _Position, place: int, gap: str) -> tuple[int, int]:
@@ -331,16 +352,22 @@ def _pair(position: _Position, place: int) -> tuple[int, int]:
     if any(". " in (gap or "") for gap in gaps[-1:]) and second == following:
         return place, place
     one, two = text.words[place], text.words[second]
-    if one in words.eponyms and two in words.eponyms:
+    if one in words.eponyms and two in words.eponyms and not comma:
         return place, place
     if is_eponym_here(text, second) and one in words.eponyms | words.words:
         return place, place
     first_given = one in words.given and not position.is_plain(one)
-    first_family = one in words.family and not position.is_plain(one)
+    first_family = not position.is_plain(one) and (one in words.family or (comma and one.isalpha()))
     second_given = two in words.given and not position.is_plain(two)
     second_family = (two in words.family and not position.is_plain(two)) or (
         not words.is_word(two) and len(two) > 2
     )
+    if not position.shouts and not comma:
+        # Mark Pierson, Audrey Blanc: one of two may be an everyday word.
+        first_given = first_given or (
+            one in words.given and two in words.family and not position.is_plain(two)
+        )
+        second_family = second_family or two in words.family
     if (first_given and second_family and not comma) or (first_family and second_given):
         return place, position.with_credentials(second + 1)
     return place, place

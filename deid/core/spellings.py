@@ -208,6 +208,7 @@ def _ideographic_spellings(parts: list[str]) -> Iterator[Spelling]:
         yield (joined,), Reach.ANYWHERE if len(joined) >= least else Reach.FIELD
     if len(parts) > 1:
         yield tuple(parts), Reach.WORDS
+        yield tuple(reversed(parts)), Reach.WORDS
 
 
 def _combinations(family: tuple[str, ...], given: tuple[str, ...]) -> Iterator[Spelling]:
@@ -232,7 +233,7 @@ def _combinations(family: tuple[str, ...], given: tuple[str, ...]) -> Iterator[S
         yield (family[-1], first), Reach.WORDS
     initials = tuple(name[0] for name in given)
     technical = len(joined) < SHORT or joined in lexicon().words
-    for letters in {initials[:1], initials, ("".join(initials),)}:
+    for letters in dict.fromkeys((initials[:1], initials, ("".join(initials),))):
         reach = Reach.FIELD if technical else Reach.WORDS
         yield letters + family, reach
         yield family + letters, reach
@@ -242,13 +243,14 @@ def _combinations(family: tuple[str, ...], given: tuple[str, ...]) -> Iterator[S
 
 def _code_spellings(kind: Kind, value: str) -> Iterator[Spelling]:
     for words in _forms(value):
-        compact = "".join(words)
-        yield from _sequence(kind, words, compact)
-        if kind is Kind.PLACE:
-            yield from _place_parts(value)
-        elif kind is Kind.ID and len(words) > 1:
+        yield from _sequence(kind, words, "".join(words))
+        if kind is Kind.ID and len(words) > 1:
             # An id may be made of ids: Landman_234480.
             yield from (((w,), Reach.ANYWHERE) for w in words if reach_of(w) is Reach.ANYWHERE)
+    if kind is Kind.PLACE:
+        for part in _PARTS.split(value):
+            for words in _forms(part):
+                yield from _place_part(words)
 
 
 def _sequence(kind: Kind, words: tuple[str, ...], compact: str) -> Iterator[Spelling]:
@@ -269,14 +271,12 @@ def _sequence(kind: Kind, words: tuple[str, ...], compact: str) -> Iterator[Spel
         yield (compact,), reach_of(compact)
 
 
-def _place_parts(value: str) -> Iterator[Spelling]:
-    """Parts between commas, and the words and numbers that tell this place from another."""
-    for part in _PARTS.split(value):
-        words = words_of(part)
-        general = all(word.isdecimal() or lexicon().is_word(word) for word in words)
-        if len(words) > 1 and not general and len("".join(words)) >= LONG:
-            yield words, Reach.WORDS
-        for word in words:
-            known = reach_of(word)
-            if known >= Reach.WORDS and len(word) >= (5 if word.isdecimal() else 4):
-                yield (word,), known
+def _place_part(words: tuple[str, ...]) -> Iterator[Spelling]:
+    """A part between commas, and the words and numbers of it that tell this place from another."""
+    general = all(word.isdecimal() or lexicon().is_word(word) for word in words)
+    if len(words) > 1 and not general and len("".join(words)) >= LONG:
+        yield words, Reach.WORDS
+    for word in words:
+        reach = reach_of(word)
+        if reach >= Reach.WORDS and len(word) >= (5 if word.isdecimal() else 4):
+            yield (word,), reach

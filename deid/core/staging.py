@@ -12,7 +12,8 @@ import platform
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +22,14 @@ from typing import BinaryIO, Self
 
 from deid.core.errors import Held, UsageError
 from deid.core.files import strerror, sync_folder
-
-PARTIAL_PREFIX = ".mami-deid-partial-"
+from deid.core.outputs import FOLDER_FLAGS, PARTIAL_PREFIX, check_relative
 
 _PIECE = 1 << 20
+_FLUSHERS = 4
 _LOCK = "lock"
 _FOREIGN_AGE = (
     3600.0  # seconds without a new file, after which a folder of another machine counts as left over
 )
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_KERNEL_COPY = frozenset(
     {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.EIO}
 )
@@ -72,12 +72,16 @@ class Staging:
         remove_leftovers(out)
         try:
             self._name, self._lock = _new_partial(self._out)
-            self._partial = os.open(self._name, _FOLDER_FLAGS, dir_fd=self._out)
+            self._partial = os.open(self._name, FOLDER_FLAGS, dir_fd=self._out)
         except OSError as error:
             os.close(self._out)
             raise UsageError(f"the output folder cannot be written: {strerror(error)}.") from None
         self._root = out
         self._staged: dict[str, str] = {}
+        # Files are made durable while the next ones are still being written: waiting for the disk costs
+        # the run no time, and file systems join flushes that come together.
+        self._flusher = ThreadPoolExecutor(_FLUSHERS, "flush")
+        self._flushes: dict[str, Future[None]] = {}
         self._count = 0
 
     def __enter__(self) -> Self:
@@ -94,7 +98,7 @@ class Staging:
         Raises:
             Held: The name leaves the output or is staged already, the disk is full, or an input range is cut.
         """
-        _check_relative(relative)
+        check_relative(relative)
         if relative in self._staged:
             raise Held("two inputs lead to one output")
         self._count += 1
@@ -121,6 +125,7 @@ class Staging:
                 raise Held(f"cannot be written: {strerror(error)}") from None
             raise
         self._staged[relative] = temporary
+        self._flushes[temporary] = self._flusher.submit(self._sync, temporary)
         return size
 
     def staged_path(self, relative: str) -> Path:
@@ -131,6 +136,7 @@ class Staging:
         """Takes one staged file back, so that the next commit does not release it."""
         temporary = self._staged.pop(relative, None)
         if temporary is not None:
+            wait([self._flushes.pop(temporary)])
             os.unlink(temporary, dir_fd=self._partial)
 
     def commit(self) -> list[Written]:
@@ -140,11 +146,13 @@ class Staging:
             Held: It could not be done (disk full, a link or folder in the way); no file of the batch is left.
         """
         staged, self._staged = self._staged, {}
+        flushes, self._flushes = self._flushes, {}
         folders = _Folders(self._out)
         placed: list[Written] = []
         try:
-            for temporary in staged.values():
-                self._sync(temporary)
+            wait(flushes.values())
+            for flush in flushes.values():
+                flush.result()
             # All folders first: what can fail must fail before the first file appears.
             places = [
                 (name, folders.open(name.rpartition("/")[0]), name.rpartition("/")[2]) for name in staged
@@ -165,6 +173,7 @@ class Staging:
         """Removes what was not committed and the hidden folder."""
         if self._partial < 0:
             return
+        self._flusher.shutdown(cancel_futures=True)
         _empty_partial(self._out, self._name)
         for descriptor in (self._partial, self._lock, self._out):
             os.close(descriptor)
@@ -201,7 +210,7 @@ class _Folders:
         above = self.open(parent)
         with suppress(FileExistsError):
             os.mkdir(name, dir_fd=above)
-        descriptor = os.open(name, _FOLDER_FLAGS, dir_fd=above)
+        descriptor = os.open(name, FOLDER_FLAGS, dir_fd=above)
         self._open[relative] = descriptor
         return descriptor
 
@@ -223,44 +232,6 @@ def sync_file(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
-def list_outputs(out: Path) -> Iterator[str]:
-    """Every file below the output by relative name, links included; hidden folders of a run are left out."""
-    stack = [""]
-    while stack:
-        relative = stack.pop()
-        try:
-            with os.scandir(out / relative) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise UsageError(f"a folder of the output cannot be read: {strerror(error)}.") from None
-        for entry in entries:
-            name = f"{relative}/{entry.name}" if relative else entry.name
-            if not entry.is_dir(follow_symlinks=False):
-                yield name
-            elif relative or not entry.name.startswith(PARTIAL_PREFIX):
-                stack.append(name)
-
-
-def remove_outputs(out: Path, relatives: Iterable[str]) -> list[str]:
-    """Deletes outputs and the folders that become empty, without following a link; returns what is gone now.
-
-    Files that are gone already count as deleted. The caller forgets the returned names in the journal.
-    """
-    gone: list[str] = []
-    root = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for relative in relatives:
-            _check_relative(relative)
-            if _remove(root, relative.split("/")):
-                gone.append(relative)
-        sync_folder(root)
-    finally:
-        os.close(root)
-    return gone
-
-
 def remove_leftovers(out: Path) -> int:
     """Removes the hidden folders that killed runs left in the output; returns how many."""
     root = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -272,16 +243,6 @@ def remove_leftovers(out: Path) -> int:
     finally:
         os.close(root)
     return removed
-
-
-def _check_relative(relative: str) -> None:
-    parts = relative.split("/")
-    if (
-        "\0" in relative
-        or any(part in ("", ".", "..") for part in parts)
-        or parts[0].startswith(PARTIAL_PREFIX)
-    ):
-        raise Held("output name leaves the output folder")
 
 
 def _copy_range(part: FileRange, stream: BinaryIO) -> None:
@@ -357,7 +318,7 @@ def _is_left_over(out: int, name: str) -> bool:
 
 def _empty_partial(out: int, name: str) -> None:
     with suppress(OSError):
-        folder = os.open(name, _FOLDER_FLAGS, dir_fd=out)
+        folder = os.open(name, FOLDER_FLAGS, dir_fd=out)
         try:
             # The lock goes last, so that a removal cut short can be finished by the next run.
             entries = os.listdir(folder)  # noqa: PTH208 - by descriptor
@@ -366,26 +327,6 @@ def _empty_partial(out: int, name: str) -> None:
         finally:
             os.close(folder)
         os.rmdir(name, dir_fd=out)
-
-
-def _remove(folder: int, parts: Sequence[str]) -> bool:
-    """Deletes ``parts`` below an open folder; whether the file is gone."""
-    try:
-        if len(parts) == 1:
-            os.unlink(parts[0], dir_fd=folder)
-            return True
-        below = os.open(parts[0], _FOLDER_FLAGS, dir_fd=folder)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    try:
-        gone = _remove(below, parts[1:])
-    finally:
-        os.close(below)
-    with suppress(OSError):  # not empty: other outputs lie in it
-        os.rmdir(parts[0], dir_fd=folder)
-    return gone
 
 
 def _machine() -> str:

@@ -8,6 +8,7 @@ VR        cleaned or kept
 ========  =====================================================================================
 SQ        every item is walked
 text      LO SH ST LT UT UC AE: free text is cleaned, also where the table says K
+codes     Code Value and its scheme, names and versions of technical things lose known identifiers only
 CS        stays if it follows the grammar of PS3.5 6.2 and holds no identifier of six characters or more
 DS IS     stay if they are numbers; else cleaned as text
 DA TM DT  shifted (C) or kept (K); what is no date or time is removed
@@ -33,7 +34,9 @@ from deid.dicom.private import is_opaque_safe
 from deid.dicom.profile import Action, PrivateRule, Profile, Pseudonym
 from deid.dicom.values import (
     BINARY_SIZES,
+    CODES,
     DATE_VRS,
+    DESIGNATIONS,
     TEXT_VRS,
     ValueCleaner,
     capped_age,
@@ -143,6 +146,12 @@ class Handlers:
         """
         if vr == "SQ":
             return lambda element, level: _walkable(element, level, otherwise)
+        if tag in CODES:
+            return self._checked(lambda raw, level: self.cleaner.code_value(raw, level.charset), otherwise)
+        if tag in DESIGNATIONS:
+            return self._checked(
+                lambda raw, level: self.cleaner.designation(raw, vr, level.charset), otherwise
+            )
         if vr in TEXT_VRS or vr == "AE":
             return self._checked(lambda raw, level: self.cleaner.text(raw, vr, level.charset), otherwise)
         if vr == "CS":

@@ -27,7 +27,7 @@ from deid.dicom.elements import (
     walk,
 )
 
-IN_MEMORY = 32 << 20
+IN_MEMORY = 4 << 20
 """Files up to this many bytes are read; larger ones are mapped, so memory stays bounded."""
 MAX_INFLATION = 200
 """A deflated data set that grows by more than this factor is a decompression bomb."""

@@ -23,6 +23,24 @@ BINARY_SIZES = {"US": 2, "SS": 2, "AT": 4, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "
 _SINGLE_TEXTS = frozenset({"ST", "LT", "UT"})
 _MAXIMUM = {"SH": 16, "LO": 64, "CS": 16, "AE": 16}
 
+CODES = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080119})
+"""Code Value, Coding Scheme Designator and Version, Long Code Value: numbers and short words by nature."""
+DESIGNATIONS = frozenset(
+    {
+        0x00080070,  # Manufacturer
+        0x00081090,  # Manufacturer's Model Name
+        0x00180024,  # Sequence Name
+        0x00181016,  # Secondary Capture Device Manufacturer
+        0x00181018,  # Secondary Capture Device Manufacturer's Model Name
+        0x00181019,  # Secondary Capture Device Software Versions
+        0x00181020,  # Software Versions
+        0x00181210,  # Convolution Kernel
+        0x00181250,  # Receive Coil Name
+        0x00181251,  # Transmit Coil Name
+        0x00189005,  # Pulse Sequence Name
+    }
+)
+"""Names and versions of technical things."""
 REMOVED_TEXT = "REMOVED"
 _MARKER = "[removed]"
 _NUMBER = re.compile(rb"[0-9+\-.eE \\]*\0?")
@@ -85,7 +103,7 @@ _PRIVATE_CLASSES = frozenset(
 
 
 _REGISTERED = re.compile(r"1\.2\.840\.10008\.(5\.1\.4|1\.2)(\.\d{1,3}){1,6}")
-"""SOP classes and transfer syntaxes of later editions than the UID dictionary; no room for a record number."""
+"""SOP classes and transfer syntaxes of editions after the UID dictionary; no room for a record number."""
 
 
 @functools.cache
@@ -175,6 +193,21 @@ class ValueCleaner:
         find = self.patient.known.find_raw
         values = raw.rstrip(b" \0").split(b"\\")
         return b"\\".join(b"" if find(value) else value for value in values)
+
+    def code_value(self, raw: bytes, charset: Sequence[str]) -> bytes:
+        """Check a coded value: digits are its nature, so only identifiers of six characters or more count."""
+        return self.text(raw, "SH", charset) if self.patient.known.find_raw(raw) else raw
+
+    def designation(self, raw: bytes, vr: str, charset: Sequence[str]) -> bytes:
+        """Clean the name or version of a technical thing where it holds a known identifier.
+
+        Patterns of unknown identity (long numbers) are not looked for: versions look like them.
+        """
+        residue = self.patient.known.residue
+        values = decode(raw, charset).rstrip(" \0").split("\\")
+        if any(residue(value) for value in values) or self.patient.known.find_raw(raw):
+            return self.text(raw, vr, charset)
+        return raw
 
     def uid(self, raw: bytes) -> bytes:
         """Replace every UID that is not registered; what is no UID at all is replaced as well."""

@@ -27,7 +27,7 @@ from deid.core.identifiers import Kind, KnownIdentifiers
 from deid.dicom.elements import Buffer, Element
 from deid.dicom.part10 import Part10
 from deid.dicom.risk import PIXEL_TAGS
-from deid.dicom.values import DATE_VRS, TEXT_VRS, codecs_of, decode, is_well_known
+from deid.dicom.values import CODES, DATE_VRS, TEXT_VRS, codecs_of, decode, is_well_known
 
 _CHARSET = 0x00080005
 _CHANCE_VRS = frozenset({"DS", "IS", "UI", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV", "AT"}) | DATE_VRS
@@ -112,7 +112,7 @@ class Verifier:
             vr = element.vr
             if element.items is not None:
                 self._compare_items(before, old.get(element.tag), after, element, charset)
-            elif vr in TEXT_VRS:
+            elif vr in TEXT_VRS and element.tag not in CODES:
                 self._check_text(element, after[element.start : element.end], charset)
             elif vr in DATE_VRS or vr == "UI":
                 if element.tag == _CHARSET or element.tag not in old:

@@ -14,7 +14,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from texts import Phrase, phrases, written_date
+from texts import EPONYMS, Phrase, phrases, written_date
 
 TECHNICAL = [
     "Modality", "SOPClassUID", "ImageType", "Manufacturer", "ManufacturerModelName", "SoftwareVersions",
@@ -112,7 +112,7 @@ class Planter:
         self.planted.require(Action.TEXT_REMOVED, path, text)
         recent = re.fullmatch(r"20\d{6}", text) is not None  # may equal another date, shifted
         long = len(text) >= 5 if text.isascii() else len(text) > 1 and len(text.encode()) >= 6
-        if long and not recent:
+        if long and not recent and text not in EPONYMS:
             self.planted.strings.append(text)
 
     def staff(self, place: Dataset, path: tuple[str, ...], keyword: str, name: str) -> None:
@@ -123,9 +123,10 @@ class Planter:
     def phrase(self, short: bool) -> Phrase:
         """Return a free text about the patient, with people and dates that no attribute holds."""
         day = self.study.day - timedelta(self.draw.random.randint(1, 700))
+        family = self.draw.random.choice([self.draw.family()] * 4 + [self.draw.random.choice(EPONYMS)])
         fresh = {
-            "dr": f"{self.draw.given()} {self.draw.family()}",
-            "tech": self.draw.family(),
+            "dr": f"{self.draw.given()} {family}",
+            "tech": family,
             "date": written_date(self.draw.random, day),
             "birth": written_date(self.draw.random, date.fromisoformat(self.person.birth)),
         }

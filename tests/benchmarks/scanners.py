@@ -192,7 +192,7 @@ def images(modality: str, count: int, rows: int, columns: int, patient: int) -> 
     """Yield the images of one series of a patient; pixels are one random plane, rolled."""
     dataset = template(modality, rows, columns)
     dataset.PatientID, dataset.PatientName = f"MRN-{patient:08d}", f"Abernathy{patient}^Thaddeus"
-    root = f"1.3.12.2.1107.5.1.4.73187.{patient}"
+    root = f"1.3.12.2.1107.5.1.4.73187.{patient}.{len(_PRIVATE[modality])}.{rows}"
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = UID(root), UID(root + ".4")
     dataset.FrameOfReferenceUID = UID(root + ".5")
     plane = np.random.default_rng(patient).integers(0, 4096, rows * columns, dtype=np.uint16)

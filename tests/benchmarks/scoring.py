@@ -207,7 +207,14 @@ def performed(check: Check, planted: Planted, output: Dataset, tree: _Tree) -> b
 
 def surviving(planted: Planted, data: bytes) -> set[str]:
     """Return the planted strings that stand in the bytes (lower case) in any case and usual encoding."""
-    return {text for text in planted.strings if any(needle in data for needle in _needles(text))}
+    found = set()
+    for text in planted.strings:
+        if len(text) < 8 and text.isdecimal():  # five digits stand in some UID or decimal by chance
+            if re.search(rb"(?<![0-9.])" + text.encode() + rb"(?![0-9.])", data):
+                found.add(text)
+        elif any(needle in data for needle in _needles(text)):
+            found.add(text)
+    return found
 
 
 def _needles(text: str) -> set[bytes]:

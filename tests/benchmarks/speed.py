@@ -107,18 +107,23 @@ def report(timings: list[Timing]) -> str:
         if timing.name not in best or timing.rate > best[timing.name].rate:
             best[timing.name] = timing
     fastest = max((best[name].rate for name in PYTHON_TOOLS if name in best), default=0.0)
-    lines = [f"{'':20} {'files/s':>8} {'ratio':>6} {'wall s':>7} {'CPU s':>7} {'peak MB':>8}  written"]
+    least = min(
+        (best[name].processor / best[name].files for name in PYTHON_TOOLS if name in best), default=0.0
+    )
+    heads = ("files/s", "ratio", "CPU ratio", "wall s", "CPU s", "peak MB", "written")
+    lines = ["{:20} {:>8} {:>6} {:>9} {:>7} {:>7} {:>8}  {}".format("", *heads)]
     for name, t in best.items():
         ratio = f"{t.rate / fastest:.2f}" if fastest else "-"
-        line = f"{name:20} {t.rate:8.1f} {ratio:>6} {t.seconds:7.2f} {t.processor:7.2f} {t.peak:8.0f}"
-        lines.append(f"{line}  {t.written} of {t.files}")
+        of_processor = f"{least / (t.processor / t.files):.2f}" if least and t.processor else "-"
+        line = f"{name:20} {t.rate:8.1f} {ratio:>6} {of_processor:>9} {t.seconds:7.2f} {t.processor:7.2f}"
+        lines.append(f"{line} {t.peak:8.0f}  {t.written} of {t.files}")
         for key, seconds in phases(t.printed).items():
             speed = (
                 f"{t.files / seconds:8.1f} {t.files / seconds / fastest if fastest else 0:6.2f}"
                 if seconds
                 else ""
             )
-            lines.append(f"  {key:18} {speed} {seconds:7.2f}")
+            lines.append(f"  {key:18} {speed:15} {'':9} {seconds:7.2f}")
     return "\n".join(lines)
 
 

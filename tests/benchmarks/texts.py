@@ -55,6 +55,8 @@ _LONG = (
         "nodule 8 mm, stable",
     ),
 )
+# Surnames that are also eponyms: identity after a title, medicine before `disease`.
+EPONYMS = ("Wilson", "Parkinson", "Hodgkin", "Baker", "Graves", "Allen", "Crohn", "Addison", "Bouchard")
 _DATES = ("%m/%d/%Y", "%d.%m.%Y", "%Y-%m-%d", "%d-%b-%Y", "%B %d, %Y", "%Y%m%d")
 
 
@@ -87,7 +89,10 @@ def phrases(draw: random.Random, values: dict[str, str], short: bool) -> Iterato
             for name in fields:
                 value = values[name.lower()]
                 filled = filled.replace(f"{{{name}}}", value.upper() if name.isupper() else value)
-            if short and len(filled) > 64:
+            ambiguous = any(
+                name in text for name in EPONYMS if name in (values["tech"], values["dr"].split()[-1])
+            )
+            if ambiguous or (short and len(filled) > 64):
                 continue
             yield Phrase(filled, keep, tuple(dict.fromkeys(_removed(fields, values))))
 

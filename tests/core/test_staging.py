@@ -11,7 +11,8 @@ import pytest
 
 from deid.core import staging
 from deid.core.errors import Held, UsageError
-from deid.core.staging import PARTIAL_PREFIX, FileRange, Staging, list_outputs, remove_outputs
+from deid.core.outputs import PARTIAL_PREFIX, list_outputs, remove_outputs
+from deid.core.staging import FileRange, Staging
 
 
 def everything(root: Path) -> list[str]:

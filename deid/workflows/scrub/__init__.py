@@ -11,10 +11,10 @@ from deid import __version__
 from deid.core.errors import UsageError
 from deid.core.files import check_roots, refuse_inside
 from deid.core.journal import Journal
+from deid.core.outputs import list_outputs, remove_outputs
 from deid.core.parallel import map_batches
 from deid.core.patient_map import PatientMap, read_patient_map
 from deid.core.project import Project, ProjectOptions
-from deid.core.staging import list_outputs, remove_outputs
 from deid.dicom.claims import weaker_rows
 from deid.dicom.profile import Profile
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
