@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 import warnings
 from collections import Counter
 from typing import TextIO
@@ -40,6 +41,7 @@ class NoiseCounter(logging.Handler):
             logger.propagate = True
         logging.lastResort = None
         logging.raiseExceptions = False
+        sys.unraisablehook = self._unraisable
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count one log message; its text is never formatted."""
@@ -50,6 +52,10 @@ class NoiseCounter(logging.Handler):
         counts = dict(self.counts)
         self.counts.clear()
         return counts
+
+    def _unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """An error in a finaliser, which Python would print with its text."""
+        self.counts[f"ignored {unraisable.exc_type.__name__}"] += 1
 
     def _warning(
         self,

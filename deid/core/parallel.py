@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as wait_for_end
 from typing import TypeVar
 
 Task = TypeVar("Task")
@@ -18,46 +23,126 @@ def map_batches(
     function: Callable[[Task], Result],
     tasks: Iterable[Task],
     jobs: int,
+    split: Callable[[Task], Sequence[Task]],
     on_lost: Callable[[Task], Result],
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Apply a function to every task; results come as they are ready.
+
+    A process that dies (killed for memory, crashed in a codec) takes the tasks in flight with it. They are
+    done again, one at a time in a process of their own; a task that kills this one too is split and its
+    parts are tried, so that only what cannot be done is lost. The function must bear being called again.
 
     Args:
         function: A module-level function; runs in this process where ``jobs`` is 1, else in spawned ones.
         tasks: The work; taken only as fast as it is done, so an endless stream needs no memory.
         jobs: Number of processes.
-        on_lost: Makes the result of a task whose process died (killed for memory, crashed in a codec).
+        split: Cuts a task into its smallest parts.
+        on_lost: Makes the result of a part whose process died.
 
     Yields:
-        One result a task, in any order.
+        One result a task or part, in any order. Close the iterator when it is left early: that waits for the
+        processes.
     """
     if jobs == 1:
         yield from map(function, tasks)
         return
     source = iter(tasks)
-    exhausted = False
-    while not exhausted:
-        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-            pending: dict[Future[Result], Task] = {}
+    while True:
+        pending: dict[Future[Result], Task] = {}
+        try:
+            yield from _in_pool(function, source, jobs, pending)
+            return
+        except BrokenProcessPool:
+            yield from _alone(function, pending.values(), split, on_lost)
+
+
+def _in_pool(
+    function: Callable[[Task], Result], source: Iterator[Task], jobs: int, pending: dict[Future[Result], Task]
+) -> Iterator[Result]:
+    """Results of one pool; what was in flight when it broke is left in ``pending``."""
+    with _pool(jobs) as pool:
+        try:
+            for task in source:
+                _submit_to(pool, function, task, pending)
+                if len(pending) >= jobs * _QUEUED_PER_JOB:
+                    yield from _finished(pending)
+            while pending:
+                yield from _finished(pending)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _submit_to(
+    pool: ProcessPoolExecutor,
+    function: Callable[[Task], Result],
+    task: Task,
+    pending: dict[Future[Result], Task],
+) -> None:
+    try:
+        pending[_submit(pool, function, task)] = task
+    except BrokenProcessPool:
+        pending[Future()] = task  # taken from the source already, so it must not be forgotten
+        raise
+
+
+def _finished(pending: dict[Future[Result], Task]) -> Iterator[Result]:
+    done, _ = wait(pending, return_when=FIRST_COMPLETED)
+    for future in done:
+        result = future.result()
+        del pending[future]
+        yield result
+
+
+def _alone(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    split: Callable[[Task], Sequence[Task]],
+    on_lost: Callable[[Task], Result],
+) -> Iterator[Result]:
+    """Do tasks whose process died once more, one at a time, and in parts where they kill it again."""
+    left = deque(tasks)
+    while left:
+        with _pool(1) as pool:
             try:
-                while True:
-                    while not exhausted and len(pending) < jobs * _QUEUED_PER_JOB:
-                        try:
-                            task = next(source)
-                        except StopIteration:
-                            exhausted = True
-                            break
-                        pending[pool.submit(function, task)] = task
-                    if not pending:
-                        return
-                    done, _ = wait(pending, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        result = future.result()
-                        del pending[future]
-                        yield result
+                while left:
+                    result = _submit(pool, function, left[0]).result()
+                    left.popleft()
+                    yield result
             except BrokenProcessPool:
-                # the tasks in flight are lost with the pool; a new one goes on with the rest
-                yield from map(on_lost, pending.values())
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                task = left.popleft()
+                parts = split(task)
+                if len(parts) > 1:
+                    left.extendleft(reversed(parts))
+                else:
+                    yield on_lost(task)
+
+
+def _submit(pool: ProcessPoolExecutor, function: Callable[[Task], Result], task: Task) -> Future[Result]:
+    """Submit a task with SIGINT blocked: a new process takes the mask over, so Ctrl-C does not reach it.
+
+    Only this process decides what an interrupt means; a child would print a traceback.
+    """
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(function, task)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+    )
+
+
+def _end_with_parent() -> None:
+    """Let this process end when its parent does: one that was killed cannot tell its children to stop."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    wait_for_end([sentinel])
+    os._exit(1)

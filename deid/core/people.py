@@ -2,114 +2,18 @@
 
 A word is taken for a name by where it stands, never by its form alone: medical, technical and everyday
 words stay, and so do eponyms, unless a title stands before them. The words that open a name position are
-listed here.
+listed in :mod:`deid.core.cues`.
 """
 
 from collections.abc import Iterator
-from enum import Enum
-from typing import Final
 
+from deid.core.cues import CREDENTIALS, CUES, DEEDS, DEGREES, OF_PERSONS, SHORT_SURNAMES, SKIPPED, Cue
 from deid.core.datetext import Removal
-from deid.core.folding import Text, word_set
+from deid.core.folding import Text
 from deid.core.lexicon import lexicon
 from deid.core.matching import is_eponym_here
 from deid.core.spellings import PARTICLES
 
-
-class _Cue(Enum):
-    TITLE = 1  # Mrs, Professor: only persons have it
-    SHORT_TITLE = 2  # Dr, Mr, Ms: also Digital Radiography, Magnetic Resonance, Multiple Sclerosis
-    ROLE = 3  # Operator: a name follows, but not always
-    PATIENT = 4
-    BY = 5  # performed by
-    KIN = 6
-    NAME = 7  # "name", "name is"
-    FOR = 8  # a weak cue: two names must follow
-
-
-_WORDS: Final = {
-    _Cue.TITLE: (
-        "prof professor professorin herr herrn frau fraulein mrs miss mister mme mlle madame mademoiselle "
-        "monsieur dott "
-        "dottssa dottore dottoressa signor signora sig senor senora senorita dra doktor dhr mevr mevrouw "
-        "meneer pani pan "
-        "privatdozent primar primarius oberarzt oberarztin oa chefarzt chefarztin docteur doutor doutora "
-        "rev capt"
-    ),
-    _Cue.SHORT_TITLE: "dr drs mr ms sr sra mx hr hrn fr m mm srta pr",
-    _Cue.ROLE: (
-        "radiologist radiologe radiologin radiologue radiologo technologist technologe technician "
-        "technicien tech techs "
-        "operator operateur operador operatore physician doctor arzt artzin arztin medecin medico "
-        "referring referrer "
-        "referred surgeon attending resident fellow nurse consultant interpreter author observer signed attn "
-        "contact zuweiser zuweisender uberweiser einsender untersucher befunder mta mtra mtr rta manip "
-        "manipulateur "
-        "tecnico arts laborant sonographer cardiologist oncologist neurologist pathologist dentist "
-        "registrar reader "
-        "reporter investigator pi dictated transcribed reviewer verifier gezeichnet gez unterschrift "
-        "signature "
-        "signe firmado firmato prescripteur correspondant hausarzt aanvrager gp pcp provider "
-        "witness requester coordinator dosimetrist physicist user sender sincerely regards dear grussen "
-        "hochachtungsvoll"
-    ),
-    _Cue.PATIENT: (
-        "patient patientin patiente paciente paziente patientname patientenname patname pat pt pts "
-        "subject client"
-    ),
-    _Cue.BY: "by durch par por",
-    _Cue.KIN: (
-        "daughter son wife husband mother father brother sister spouse partner aunt uncle grandmother "
-        "grandfather niece "
-        "nephew cousin guardian caregiver tochter sohn ehefrau ehemann mutter vater schwester bruder "
-        "fille fils mari "
-        "epouse mere pere hija hijo esposa esposo madre padre figlia figlio moglie marito dochter zoon "
-        "mom dad mum "
-        "neighbor neighbour friend interpreter kontakt angehorige baby twin"
-    ),
-    _Cue.NAME: (
-        "name nom nome nombre naam named called surname forename firstname lastname vorname nachname "
-        "familienname prenom "
-        "apellido apellidos cognome achternaam voornaam namens genannt"
-    ),
-    _Cue.FOR: (
-        "for fur pour para per of with to from von van vom de and und discussed informed met via an bei"
-    ),
-}
-_CUES: Final = {word: cue for cue, words in reversed(_WORDS.items()) for word in words.split()}
-_DEEDS: Final = word_set(
-    "performed reported read signed dictated transcribed reviewed approved verified referred requested "
-    "ordered seen "
-    "interpreted done scanned acquired entered edited annotated authored prepared created examined "
-    "imported exported "
-    "supervised assisted checked confirmed electronically checked taken made uploaded printed sent completed "
-    "finalized electronically assigned segmented contoured drawn planned treated operated injected "
-    "administered "
-    "positioned protocolled protocoled attested given discussed called faxed released validated processed "
-    "befundet erstellt durchgefuhrt uberwiesen unterschrieben gezeichnet angefordert freigegeben "
-    "untersucht diktiert "
-    "realise lu signe vu demande interprete redige dicte realizado informado firmado solicitado eseguito "
-    "refertato firmato "
-    "richiesto realizado verricht aangevraagd beoordeeld"
-)
-_SKIPPED: Final = word_set(
-    "dr med univ dent vet rer nat habil hc h c ing dipl mag prof doz pd priv doc phd md msc the is was "
-    "and ist war heisst "
-    "lautet est es e"
-)
-_CREDENTIALS: Final = word_set(
-    "md do phd msc bsc rn np pa frcr frcp facr mbbs rt arrt rdms dmd dds mba mph jr sr ii iii iv"
-)
-_OF_PERSONS: Final = word_set(
-    "patient patients pat pt full first last family given middle maiden birth physician doctor mother "
-    "father s the his her "
-    "subject client person your my radiologist operator technologist referring des der contact emergency "
-    "and or her"
-)
-_SHORT_SURNAMES: Final = word_set(
-    "li lu wu xu hu ma he ho ng le do an yu gu su du ye bo oh ko yi ha ta to vo ly my"
-)
-"""Surnames of two letters, which are other words too; they count after a title."""
 _JOINT = " .,:;=#()[]<>\"'\u2019-_^/|\t*"
 _MOST_WORDS = 7
 _MOST_GAP = 4
@@ -156,7 +60,7 @@ class _Position:
             return known and not words.is_word(word)
         if word in words.eponyms:
             return (titled or known) and not is_eponym_here(self.text, place)
-        if titled and not self.shouts and word in _SHORT_SURNAMES and not self.text.source.islower():
+        if titled and not self.shouts and word in SHORT_SURNAMES and not self.text.source.islower():
             return True
         if words.is_word(word):
             return titled and known and not self.shouts
@@ -177,7 +81,9 @@ class _Position:
                 break
             if here > place and ". " in gap and len(text.words[here - 1]) > 2:
                 break
-            if self.is_nameish(here, titled=titled or found > 0, listed=listed and found == 0):
+            if self.is_nameish(here, titled=titled or found > 0, listed=listed and found == 0) or (
+                found > 0 and self._is_surname_of(here)
+            ):
                 found += 1
                 last = here + 1
             elif len(word) == 1 and word.isalpha() and text.source[text.starts[here]].isupper():
@@ -190,6 +96,12 @@ class _Position:
                 break
             here += 1
         return last if found >= least else place
+
+    def _is_surname_of(self, place: int) -> bool:
+        """Whether an everyday word stands as a surname: right behind a given name, ``Jane Rutherford``."""
+        before, source = self.text.words[place - 1], self.text.source
+        word = source[self.text.starts[place] : self.text.ends[place]]
+        return word.istitle() and before in self.lexicon.given and not self.is_plain(before)
 
     def _continues(self, place: int, found: int) -> bool:
         """Whether a name goes on after a comma, as in ``Smith, John``."""
@@ -219,10 +131,18 @@ class _Position:
                 return self.is_nameish(following, titled=titled, listed=listed)
         return False
 
+    def has_degree(self, place: int) -> bool:
+        """Whether a degree follows after a comma: ``Rutherford, MD``."""
+        following = place + 1
+        word = self.text.source[self.text.starts[place] : self.text.ends[place]]
+        if following >= len(self.text.words) or not word.istitle():
+            return False
+        return "," in (self.gap(following) or "") and self.text.words[following] in DEGREES
+
     def with_credentials(self, place: int) -> int:
         """Pass over degrees after a name: ``Smith, MD, PhD``."""
         words = self.text.words
-        while place < len(words) and words[place] in _CREDENTIALS and self.gap(place) is not None:
+        while place < len(words) and words[place] in CREDENTIALS and self.gap(place) is not None:
             if not self.text.source[self.text.starts[place]].isupper() or "\n" in (self.gap(place) or ""):
                 break
             place += 1
@@ -237,10 +157,12 @@ def person_removals(text: Text, names: frozenset[str]) -> Iterator[Removal]:
     for place, word in enumerate(words):
         if place < done:
             continue
-        cue = _CUES.get(word)
+        cue = CUES.get(word)
         begin = end = place
         if cue is not None:
             begin, end = _after_cue(position, place, cue)
+        if end <= begin and position.has_degree(place):
+            begin, end = place, position.with_credentials(place + 1)
         if end <= begin and (
             word in given
             or word in position.lexicon.family
@@ -254,7 +176,7 @@ def person_removals(text: Text, names: frozenset[str]) -> Iterator[Removal]:
         yield from _carets(position)
 
 
-def _after_cue(position: _Position, place: int, cue: _Cue) -> tuple[int, int]:
+def _after_cue(position: _Position, place: int, cue: Cue) -> tuple[int, int]:
     """First token of a name after a cue and the token behind it; equal where there is none."""
     text = position.text
     start = place + 1
@@ -263,31 +185,31 @@ def _after_cue(position: _Position, place: int, cue: _Cue) -> tuple[int, int]:
     gap = position.gap(start)
     if gap is None or gap == "":
         return place, place
-    if cue in (_Cue.TITLE, _Cue.SHORT_TITLE):
+    if cue in (Cue.TITLE, Cue.SHORT_TITLE):
         return _after_title(position, place, gap)
-    if gap.strip() in (".", ",") and cue not in (_Cue.KIN, _Cue.ROLE):
+    if gap.strip() in (".", ",") and cue not in (Cue.KIN, Cue.ROLE):
         return place, place
     signed = ":" in gap or "=" in gap or "#" in gap
-    if cue is _Cue.BY and (place == 0 or text.words[place - 1] not in _DEEDS):
-        cue = _Cue.FOR
-    if cue is _Cue.NAME and place and not signed and text.words[place - 1] not in _OF_PERSONS:
+    if cue is Cue.BY and (place == 0 or text.words[place - 1] not in DEEDS):
+        cue = Cue.FOR
+    if cue is Cue.NAME and place and not signed and text.words[place - 1] not in OF_PERSONS:
         return place, place
-    if cue is _Cue.NAME and place and text.starts[place] - text.ends[place - 1] <= 1:
+    if cue is Cue.NAME and place and text.starts[place] - text.ends[place - 1] <= 1:
         before = text.words[place - 1]
-        if before not in _OF_PERSONS and position.lexicon.is_word(before):
+        if before not in OF_PERSONS and position.lexicon.is_word(before):
             return place, place
     begin = None
-    while start < min(len(text.words) - 1, place + 8) and text.words[start] in _SKIPPED and not signed:
-        if begin is None and _CUES.get(text.words[start]) in (_Cue.TITLE, _Cue.SHORT_TITLE):
+    while start < min(len(text.words) - 1, place + 8) and text.words[start] in SKIPPED and not signed:
+        if begin is None and CUES.get(text.words[start]) in (Cue.TITLE, Cue.SHORT_TITLE):
             begin = start
         start += 1
         if position.gap(start) is None:
             return place, place
-        signed = signed or cue is _Cue.NAME or ":" in (position.gap(start) or "")
-    if cue is _Cue.FOR:
+        signed = signed or cue is Cue.NAME or ":" in (position.gap(start) or "")
+    if cue is Cue.FOR:
         end = position.end_of_name(start, listed=position.shouts, least=2)
-    elif cue is _Cue.BY:
-        end = position.end_of_name(start, listed=False)
+    elif cue is Cue.BY:
+        end = position.end_of_name(start, titled=text.words[start] in position.lexicon.eponyms)
     else:
         end = _end_after_role(position, start, cue, signed)
     if end <= start:
@@ -295,13 +217,15 @@ def _after_cue(position: _Position, place: int, cue: _Cue) -> tuple[int, int]:
     return start if begin is None else begin, position.with_credentials(end)
 
 
-def _end_after_role(position: _Position, start: int, cue: _Cue, signed: bool) -> int:
+def _end_after_role(position: _Position, start: int, cue: Cue, signed: bool) -> int:
     """The end of a name after a role; after a colon an everyday word may begin it (Green, Rolf)."""
     if signed:
         end = position.end_of_name(start, titled=True, least=2)
-        return end if end > start else position.end_of_name(start)
+        # "Technologist: Hodgkin." names somebody, "Patient: Parkinson" may name what he has
+        somebody = cue is Cue.ROLE and position.text.words[start] in position.lexicon.eponyms
+        return end if end > start else position.end_of_name(start, titled=somebody)
     end = position.end_of_name(start, listed=True)
-    if end == start and cue is _Cue.ROLE and not position.shouts:
+    if end == start and cue is Cue.ROLE and not position.shouts:
         return position.end_of_name(start, least=2)
     return end
 
@@ -313,7 +237,7 @@ def _after_title(position: _Position, place: int, gap: str) -> tuple[int, int]:
         return place, place
     title = text.source[text.starts[place] : text.ends[place]]
     pointed = "." in gap
-    short = _CUES[text.words[place]] is _Cue.SHORT_TITLE
+    short = CUES[text.words[place]] is Cue.SHORT_TITLE
     doubtful = short and not (
         title.istitle() and (len(title) > 1) and (pointed or title in ("Dr", "Mr", "Ms", "Drs", "Hr"))
     )
@@ -323,7 +247,7 @@ def _after_title(position: _Position, place: int, gap: str) -> tuple[int, int]:
         return place, place
     start = place + 1
     limit = min(len(text.words) - 1, place + 8)
-    while start < limit and text.words[start] in _SKIPPED and position.gap(start + 1) is not None:
+    while start < limit and text.words[start] in SKIPPED and position.gap(start + 1) is not None:
         start += 1
     end = position.end_of_name(start, titled=not doubtful, listed=doubtful)
     if end <= start:

@@ -53,6 +53,15 @@ class Written:
     mtime_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """A file that waits in the hidden folder, and its way to the disk."""
+
+    temporary: str
+    written: Written
+    flush: Future[None]
+
+
 class Staging:
     """Writes batches of files into the output tree; use it as a context manager.
 
@@ -77,11 +86,10 @@ class Staging:
             os.close(self._out)
             raise UsageError(f"the output folder cannot be written: {strerror(error)}.") from None
         self._root = out
-        self._staged: dict[str, str] = {}
+        self._staged: dict[str, _Staged] = {}
         # Files are made durable while the next ones are still being written: waiting for the disk costs
         # the run no time, and file systems join flushes that come together.
         self._flusher = ThreadPoolExecutor(_FLUSHERS, "flush")
-        self._flushes: dict[str, Future[None]] = {}
         self._count = 0
 
     def __enter__(self) -> Self:
@@ -109,35 +117,37 @@ class Staging:
         except OSError as error:
             raise Held(f"cannot be written: {strerror(error)}") from None
         try:
-            with os.fdopen(descriptor, "wb", buffering=_PIECE // 4) as stream:
+            with os.fdopen(descriptor, "wb", buffering=_PIECE // 4, closefd=False) as stream:
                 for chunk in chunks:
                     if isinstance(chunk, FileRange):
                         _copy_range(chunk, stream)
                     else:
                         stream.write(chunk)
-                stream.flush()
-                size = os.fstat(descriptor).st_size
+            status = os.fstat(descriptor)
         except BaseException as error:
             # Whatever stopped it, the caller's own error or Ctrl-C: no half file may reach a commit.
+            os.close(descriptor)
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=self._partial)
             if isinstance(error, OSError):
                 raise Held(f"cannot be written: {strerror(error)}") from None
             raise
-        self._staged[relative] = temporary
-        self._flushes[temporary] = self._flusher.submit(self._sync, temporary)
-        return size
+        flush = self._flusher.submit(_flush, descriptor)
+        self._staged[relative] = _Staged(
+            temporary, Written(relative, status.st_size, status.st_mtime_ns), flush
+        )
+        return status.st_size
 
     def staged_path(self, relative: str) -> Path:
         """Where a staged file lies until it is committed, to read it back."""
-        return self._root / self._name / self._staged[relative]
+        return self._root / self._name / self._staged[relative].temporary
 
     def withdraw(self, relative: str) -> None:
         """Takes one staged file back, so that the next commit does not release it."""
-        temporary = self._staged.pop(relative, None)
-        if temporary is not None:
-            wait([self._flushes.pop(temporary)])
-            os.unlink(temporary, dir_fd=self._partial)
+        file = self._staged.pop(relative, None)
+        if file is not None:
+            wait([file.flush])
+            os.unlink(file.temporary, dir_fd=self._partial)
 
     def commit(self) -> list[Written]:
         """Makes all staged files durable and moves them into place, in the order of writing.
@@ -146,22 +156,21 @@ class Staging:
             Held: It could not be done (disk full, a link or folder in the way); no file of the batch is left.
         """
         staged, self._staged = self._staged, {}
-        flushes, self._flushes = self._flushes, {}
         folders = _Folders(self._out)
         placed: list[Written] = []
         try:
-            wait(flushes.values())
-            for flush in flushes.values():
-                flush.result()
+            wait([file.flush for file in staged.values()])
+            for file in staged.values():
+                file.flush.result()
             # All folders first: what can fail must fail before the first file appears.
             places = [
                 (name, folders.open(name.rpartition("/")[0]), name.rpartition("/")[2]) for name in staged
             ]
             for relative, folder, name in places:
-                os.rename(staged[relative], name, src_dir_fd=self._partial, dst_dir_fd=folder)
-                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                placed.append(Written(relative, status.st_size, status.st_mtime_ns))
-            folders.sync()
+                file = staged[relative]
+                os.rename(file.temporary, name, src_dir_fd=self._partial, dst_dir_fd=folder)
+                placed.append(file.written)
+            folders.sync(self._flusher)
         except OSError as error:
             self._roll_back(staged, placed, folders)
             raise Held(f"cannot be written: {_reason(error)}") from None
@@ -173,27 +182,22 @@ class Staging:
         """Removes what was not committed and the hidden folder."""
         if self._partial < 0:
             return
-        self._flusher.shutdown(cancel_futures=True)
+        self._flusher.shutdown()
         _empty_partial(self._out, self._name)
         for descriptor in (self._partial, self._lock, self._out):
             os.close(descriptor)
         self._partial = -1
 
-    def _sync(self, temporary: str) -> None:
-        descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._partial)
-        try:
-            sync_file(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _roll_back(self, staged: dict[str, str], placed: Sequence[Written], folders: "_Folders") -> None:
+    def _roll_back(
+        self, staged: dict[str, "_Staged"], placed: Sequence[Written], folders: "_Folders"
+    ) -> None:
         for written in placed:
             folder, _, name = written.relative.rpartition("/")
             with suppress(OSError):
                 os.unlink(name, dir_fd=folders.open(folder))
-        for temporary in staged.values():
+        for file in staged.values():
             with suppress(OSError):
-                os.unlink(temporary, dir_fd=self._partial)
+                os.unlink(file.temporary, dir_fd=self._partial)
 
 
 class _Folders:
@@ -214,13 +218,20 @@ class _Folders:
         self._open[relative] = descriptor
         return descriptor
 
-    def sync(self) -> None:
-        for descriptor in self._open.values():
-            sync_folder(descriptor)
+    def sync(self, flusher: ThreadPoolExecutor) -> None:
+        for _ in flusher.map(sync_folder, self._open.values()):
+            pass
 
     def close(self) -> None:
         for descriptor in self._open.values():
             os.close(descriptor)
+
+
+def _flush(descriptor: int) -> None:
+    try:
+        sync_file(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_file(descriptor: int) -> None:

@@ -37,10 +37,11 @@ from deid.dicom.values import (
     CODES,
     DATE_VRS,
     DESIGNATIONS,
+    NUMBERS,
     TEXT_VRS,
     ValueCleaner,
     capped_age,
-    is_number,
+    is_plain_ascii,
     is_valid_date,
     is_valid_uid,
 )
@@ -52,6 +53,7 @@ BULK_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
 _PIXEL_GROUP = 0x7FE0
 PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
 _ISSUER = 0x00100021
+_REMEMBERED = 4096
 
 
 class Fate(Enum):
@@ -157,7 +159,7 @@ class Handlers:
         if vr == "CS":
             return self._checked(lambda raw, level: self.cleaner.code_string(raw), otherwise)
         if vr in ("DS", "IS"):
-            return self._checked(lambda raw, level: self._number(raw, vr, level), otherwise)
+            return self._numbers(vr, otherwise)
         if vr == "AS":
             return self._checked(lambda raw, level: capped_age(raw), otherwise)
         if vr in DATE_VRS and shift:
@@ -178,36 +180,61 @@ class Handlers:
         return _keep if vr in BULK_VRS else otherwise
 
     def _checked(self, change: Callable[[bytes, Level], bytes], otherwise: Handler) -> Handler:
-        """A handler that compares the changed value with the old one: keep, replace or give up."""
+        """A handler that compares the changed value with the old one: keep, replace or give up.
+
+        What became of a value is remembered: a series repeats the same values in every instance.
+        """
+        memo: dict[bytes, bytes | Fate] = {}
 
         def handle(element: Element, level: Level) -> bytes | Fate:
             raw = self.body[element.start : element.end]
-            if not raw:
-                return Fate.KEEP
-            new = change(raw, level)
-            if new == raw:
-                return Fate.KEEP
-            if not new:
-                return otherwise(element, level) if raw.strip(b" \0") else new
-            # only the padding differs: nothing was found
-            return Fate.KEEP if new == raw.rstrip(b" \0") and len(raw) - len(new) <= 1 else new
+            fate = memo.get(raw)
+            if fate is None:
+                fate = self._compared(raw, change(raw, level) if raw else raw, element, level, otherwise)
+                if is_plain_ascii(raw):  # other bytes mean something else in another character set
+                    if len(memo) >= _REMEMBERED:
+                        memo.clear()
+                    memo[raw] = fate
+            return fate
 
         return handle
 
-    def _number(self, raw: bytes, vr: str, level: Level) -> bytes:
-        return raw if is_number(raw, vr) else self.cleaner.text(raw, "SH", level.charset)
+    def _compared(
+        self, raw: bytes, new: bytes, element: Element, level: Level, otherwise: Handler
+    ) -> bytes | Fate:
+        if new == raw:
+            return Fate.KEEP
+        if not new:
+            return otherwise(element, level) if raw.strip(b" \0") else new
+        # only the padding differs: nothing was found
+        return Fate.KEEP if new == raw.rstrip(b" \0") and len(raw) - len(new) <= 1 else new
+
+    def _numbers(self, vr: str, otherwise: Handler) -> Handler:
+        """Numbers stay without being copied out; anything else in their place is cleaned as text."""
+        is_number = NUMBERS[vr].fullmatch
+        words = self._checked(lambda raw, level: self.cleaner.text(raw, "SH", level.charset), otherwise)
+
+        def handle(element: Element, level: Level) -> bytes | Fate:
+            if is_number(self.body, element.start, element.end):
+                return Fate.KEEP
+            return words(element, level)
+
+        return handle
 
     def _dates(self, vr: str, tag: int, otherwise: Handler) -> Handler:
         partner_tag = partner_of(tag)
 
-        def change(raw: bytes, level: Level) -> bytes:
+        alone = self._checked(lambda raw, level: self.cleaner.date(raw, vr), otherwise)
+
+        def handle(element: Element, level: Level) -> bytes | Fate:
             partner = level.find(partner_tag) if partner_tag else None
             if partner is None or partner.items is not None:
-                return self.cleaner.date(raw, vr)
-            other = self.body[partner.start : partner.end]
-            return self.cleaner.pair(raw, other)[0] if vr == "DA" else self.cleaner.pair(other, raw)[1]
+                return alone(element, level)
+            raw, other = self.value(element), self.value(partner)
+            new = self.cleaner.pair(raw, other)[0] if vr == "DA" else self.cleaner.pair(other, raw)[1]
+            return self._compared(raw, new, element, level, otherwise)
 
-        return self._checked(change, otherwise)
+        return handle
 
     def _uid(self, element: Element, level: Level) -> bytes | Fate:
         raw = self.body[element.start : element.end]

@@ -7,9 +7,14 @@ A private element means something only together with its creator. Elements stay 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from deid.dicom.elements import Buffer, Element
 from deid.dicom.profile import PrivateRule, Profile
+
+if TYPE_CHECKING:
+    from deid.dicom.handlers import Handler
 
 PRIVATE = 0x00010000
 _OPAQUE_LIMIT = 1024
@@ -17,24 +22,28 @@ _LETTERS = re.compile(rb"[0-9A-Za-z\x80-\xff]{3}|(?:[0-9A-Za-z]\0){3}|(?:\0[0-9A
 
 
 class PrivateRules:
-    """The private rules of a profile, remembered: the same few blocks come in every file of a scanner."""
+    """The private rules of a profile as handlers, remembered: every file of a scanner has the same blocks."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, make: Callable[[PrivateRule, str], Handler]) -> None:
         self._profile = profile
-        self._found: dict[tuple[str, int, str, tuple[int, ...]], PrivateRule | None] = {}
+        self._make = make
+        self._found: dict[tuple[str, int, str, tuple[int, ...]], Handler | None] = {}
 
-    def find(self, creator: str, tag: int, vr: str, parents: tuple[int, ...]) -> PrivateRule | None:
-        """Why an element of a block may stay; ``tag`` without the digits of the block."""
+    def find(self, creator: str, tag: int, vr: str, parents: tuple[int, ...]) -> Handler | None:
+        """The handler of a block's element that may stay; ``tag`` without the digits of the block."""
         key = (creator, tag, vr, parents)
         try:
             return self._found[key]
         except KeyError:
             rule = self._profile.private(creator, tag >> 16, tag & 0xFF, vr, parents)
-            return self._found.setdefault(key, rule)
+            handler = self._make(rule, vr if vr != "UN" else rule.vr) if rule is not None else None
+            return self._found.setdefault(key, handler)
 
 
-class PrivateBlocks:
-    """The private elements of one data set and the rules that let some of them stay.
+def private_handlers(
+    body: Buffer, elements: list[Element], parents: tuple[int, ...], rules: PrivateRules
+) -> dict[int, Handler | None]:
+    """Handlers of the private elements of one data set that stay, by tag; None for creators that stay.
 
     Args:
         body: What the offsets point into.
@@ -42,37 +51,23 @@ class PrivateBlocks:
         parents: Tags of the sequences around it.
         rules: Knows the safe private attributes.
     """
-
-    def __init__(
-        self, body: Buffer, elements: list[Element], parents: tuple[int, ...], rules: PrivateRules
-    ) -> None:
-        self._rules: dict[int, PrivateRule] = {}
-        self._creators: set[int] = set()
-        names: dict[int, str] = {}
-        for element in elements:
-            tag = element.tag
-            if not tag & PRIVATE:
-                continue
-            number = tag & 0xFFFF
-            if 0x10 <= number <= 0xFF:
-                names[tag] = body[element.start : element.end].decode("latin-1").strip(" \0")
-                continue
-            creator = (tag & 0xFFFF0000) | (number >> 8)
-            name = names.get(creator)
-            if not name:
-                continue
-            rule = rules.find(name, tag & 0xFFFF00FF, element.vr, parents)
-            if rule is not None:
-                self._rules[tag] = rule
-                self._creators.add(creator)
-
-    def rule(self, tag: int) -> PrivateRule | None:
-        """The rule that lets a private element stay, or None."""
-        return self._rules.get(tag)
-
-    def keeps_creator(self, tag: int) -> bool:
-        """Whether an element is the creator of a block of which something stays."""
-        return tag in self._creators
+    found: dict[int, Handler | None] = {}
+    names: dict[int, str] = {}
+    for element in elements:
+        tag = element.tag
+        if not tag & PRIVATE:
+            continue
+        number = tag & 0xFFFF
+        if 0x10 <= number <= 0xFF:
+            names[tag] = body[element.start : element.end].decode("latin-1").strip(" \0")
+            continue
+        creator = (tag & 0xFFFF0000) | (number >> 8)
+        name = names.get(creator)
+        handler = rules.find(name, tag & 0xFFFF00FF, element.vr, parents) if name else None
+        if handler is not None:
+            found[tag] = handler
+            found[creator] = None
+    return found
 
 
 def is_opaque_safe(value: bytes) -> bool:

@@ -17,8 +17,8 @@ from deid.core.errors import Held
 from deid.dicom.elements import IMPLICIT_LITTLE, UNDEFINED, Buffer, Element, StructureError, walk_items
 from deid.dicom.encode import delimiters, header, padded
 from deid.dicom.handlers import PATIENT_ID, PATIENT_NAME, Fate, Handler, Handlers
-from deid.dicom.private import PRIVATE, PrivateBlocks, PrivateRules
-from deid.dicom.profile import PrivateRule, Profile
+from deid.dicom.private import PRIVATE, PrivateRules, private_handlers
+from deid.dicom.profile import Profile
 from deid.dicom.structured import VALUES, value_is_replaced
 from deid.dicom.values import ValueCleaner, codecs_of
 
@@ -42,7 +42,7 @@ class Level:
         self.charset = charset
         self.dummy_all = dummy_all
         self.value_replaced = False
-        self.private: PrivateBlocks | None = None
+        self.private: dict[int, Handler | None] | None = None
         self._by_tag: dict[int, Element] | None = None
 
     def find(self, tag: int) -> Element | None:
@@ -64,8 +64,7 @@ class Rewriter:
         self._profile = profile
         self._cleaner = cleaner
         self._handlers = Handlers(profile, cleaner)
-        self._private_rules = PrivateRules(profile)
-        self._private_handlers: dict[tuple[PrivateRule, str], Handler] = {}
+        self._private_rules = PrivateRules(profile, self._handlers.private)
         self._tables: dict[tuple[str, tuple[int, ...], bool], dict[tuple[int, str], Handler]] = {}
         self._body: Buffer = b""
         self._sop_class = ""
@@ -151,20 +150,12 @@ class Rewriter:
 
     def _private(self, element: Element, level: Level) -> bytes | Fate:
         """A private element stays where the profile knows it; its value is still looked at."""
-        if level.private is None:
-            level.private = PrivateBlocks(self._body, level.elements, level.parents, self._private_rules)
         if level.dummy_all:
             return Fate.DROP
-        if level.private.keeps_creator(element.tag):
-            return Fate.KEEP
-        rule = level.private.rule(element.tag)
-        if rule is None:
-            return Fate.DROP
-        vr = element.vr if element.vr != "UN" else rule.vr
-        handler = self._private_handlers.get((rule, vr))
-        if handler is None:
-            handler = self._private_handlers[rule, vr] = self._handlers.private(rule, vr)
-        return handler(element, level)
+        if level.private is None:
+            level.private = private_handlers(self._body, level.elements, level.parents, self._private_rules)
+        handler = level.private.get(element.tag, _drop)
+        return Fate.KEEP if handler is None else handler(element, level)
 
     def _sequence(self, element: Element, level: Level, dummy_all: bool) -> None:
         """Append a sequence, with undefined lengths."""
@@ -186,6 +177,10 @@ class Rewriter:
             self._data_set(inner)
             out.append(end)
         out.append(close)
+
+
+def _drop(element: Element, level: Level) -> bytes | Fate:
+    return Fate.DROP
 
 
 def ascending(elements: list[Element]) -> list[Element]:

@@ -43,8 +43,8 @@ DESIGNATIONS = frozenset(
 """Names and versions of technical things."""
 REMOVED_TEXT = "REMOVED"
 _MARKER = "[removed]"
-_NUMBER = re.compile(rb"[0-9+\-.eE \\]*\0?")
-_INTEGER = re.compile(rb"[0-9+\- \\]*\0?")
+NUMBERS = {"DS": re.compile(rb"[0-9+\-.eE \\]*\0?"), "IS": re.compile(rb"[0-9+\- \\]*\0?")}
+"""Grammar of values that are numbers in text (PS3.5 6.2), which can hold no words."""
 _CODE_STRING = re.compile(rb"[A-Z0-9_ \\]*\0?")
 _AGE = re.compile(r"(\d{3})([DWMY])")
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -159,7 +159,7 @@ class ValueCleaner:
         Returns:
             The cleaned value in the same character set, unpadded; empty if nothing may stay.
         """
-        key = (raw, vr, () if raw.isascii() else tuple(charset))
+        key = (raw, vr, () if is_plain_ascii(raw) else tuple(charset))
         done = self._texts.get(key)
         if done is None:
             done = self._texts[key] = self._clean_text(raw, vr, charset)
@@ -276,9 +276,9 @@ _SHIFTS: dict[str, Callable[[str, Shift], str | None]] = {
 }
 
 
-def is_number(raw: bytes, vr: str) -> bool:
-    """Whether a DS or IS value follows its grammar (PS3.5 6.2), so that it can hold no words."""
-    return (_NUMBER if vr == "DS" else _INTEGER).fullmatch(raw) is not None
+def is_plain_ascii(raw: bytes) -> bool:
+    """Whether bytes mean the same in every character set: ASCII without ISO 2022 escapes."""
+    return raw.isascii() and b"\x1b" not in raw
 
 
 def is_valid_date(raw: bytes, vr: str) -> bool:
@@ -326,7 +326,7 @@ def codecs_of(specific_character_set: bytes) -> tuple[str, ...]:
 
 def decode(raw: bytes, charset: Sequence[str]) -> str:
     """Decode text; undecodable bytes become replacement characters, never an error."""
-    if raw.isascii() and b"\x1b" not in raw:
+    if is_plain_ascii(raw):
         return raw.decode("ascii")
     from pydicom.charset import decode_bytes
 

@@ -27,7 +27,7 @@ from deid.core.identifiers import Kind, KnownIdentifiers
 from deid.dicom.elements import Buffer, Element
 from deid.dicom.part10 import Part10
 from deid.dicom.risk import PIXEL_TAGS
-from deid.dicom.values import CODES, DATE_VRS, TEXT_VRS, codecs_of, decode, is_well_known
+from deid.dicom.values import CODES, DATE_VRS, TEXT_VRS, codecs_of, decode, is_plain_ascii, is_well_known
 
 _CHARSET = 0x00080005
 _CHANCE_VRS = frozenset({"DS", "IS", "UI", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV", "AT"}) | DATE_VRS
@@ -138,7 +138,7 @@ class Verifier:
             self._compare(before, source, after, item, charset)
 
     def _check_text(self, element: Element, raw: bytes, charset: tuple[str, ...]) -> None:
-        key = (raw, element.vr, () if raw.isascii() else charset)
+        key = (raw, element.vr, () if is_plain_ascii(raw) else charset)
         if key not in self._residue:
             text = decode(raw, charset).strip(" \0")
             values = [text] if element.vr in ("ST", "LT", "UT") else text.split("\\")
@@ -191,6 +191,8 @@ def _equal(a: Buffer, a_start: int, a_stop: int, b: Buffer, b_start: int, b_stop
     """Whether two ranges hold the same bytes; mapped pages are given back on the way."""
     if a_stop - a_start != b_stop - b_start:
         return False
+    if isinstance(a, bytes) and isinstance(b, bytes):
+        return b.startswith(a[a_start:a_stop], b_start)
     for done in range(0, a_stop - a_start, _PIECE):
         size = min(_PIECE, a_stop - a_start - done)
         if a[a_start + done : a_start + done + size] != b[b_start + done : b_start + done + size]:
