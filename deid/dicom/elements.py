@@ -34,6 +34,7 @@ _SHORT = frozenset(
 )
 VRS = {vr.encode(): vr for vr in _LONG | _SHORT}
 """Every value representation of PS3.5 6.2, from its two bytes."""
+_LONG_VRS = {vr.encode(): vr for vr in _LONG}
 _SHORT_VRS = {vr.encode(): vr for vr in _SHORT}
 _META_GROUPS, _ALL_GROUPS = (2, 3), (0, 0xFFFE)
 LONG_VRS = _LONG
@@ -200,7 +201,8 @@ class _Walk:
         implicit, little = encoding
         first_group, stop_group = groups
         read, append, before = _HEADER[little], elements.append, len(elements)
-        new, kind, short = tuple.__new__, Element, {} if implicit else _SHORT_VRS
+        new, kind, length_of = tuple.__new__, Element, _LENGTH[little]
+        short, long = ({}, {}) if implicit else (_SHORT_VRS, _LONG_VRS)
         last = limit - 8
         while pos <= last:
             group, number, raw, length = read(buf, pos)
@@ -214,7 +216,13 @@ class _Walk:
             vr = short.get(raw)
             start = pos + 8
             if vr is None:
-                vr, start, length = self._long_header(pos, tag, raw, implicit, little)
+                vr = long.get(raw)
+                if vr is not None:
+                    start, length = pos + 12, length_of(buf, pos + 8)[0]
+                elif implicit:
+                    vr, length = dictionary_vr(tag), length_of(buf, pos + 4)[0]
+                else:
+                    vr, start, length = self._odd_header(pos, tag, raw, little)
                 if vr == "SQ" or (length == UNDEFINED and vr == "UN"):
                     self._add(len(elements) - before + 1)
                     return pos, (tag, vr, pos, start, length)
@@ -247,13 +255,11 @@ class _Walk:
             raise StructureError("unreadable: item without its delimiter")
         return pos
 
-    def _long_header(
-        self, pos: int, tag: int, raw: bytes, implicit: bool, little: bool
-    ) -> tuple[str, int, int]:
-        """Return VR, offset of the value and length where the length is a 32-bit number."""
-        if not implicit and raw.isalpha() and raw.isupper():
-            # a VR newer than this table has a 32-bit length too (PS3.5 7.1.2)
-            return VRS.get(raw, "UN"), pos + 12, _LENGTH[little](self.buf, pos + 8)[0]
+    def _odd_header(self, pos: int, tag: int, raw: bytes, little: bool) -> tuple[str, int, int]:
+        """Return VR, offset of the value and length where an explicit stream names no VR that is known."""
+        if raw.isalpha() and raw.isupper():
+            # a VR newer than this table has a 32-bit length (PS3.5 7.1.2)
+            return "UN", pos + 12, _LENGTH[little](self.buf, pos + 8)[0]
         # some writers switch to implicit VR for single elements of an explicit data set
         return dictionary_vr(tag), pos + 8, _LENGTH[little](self.buf, pos + 4)[0]
 

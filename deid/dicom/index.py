@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deid.core.errors import Held, Skipped
-from deid.core.identifiers import Identifier, Kind
+from deid.core.identifiers import Kind
 from deid.dicom.elements import Buffer, Element, StructureError, dictionary_vr, walk_items
 from deid.dicom.identifying import CODE_ATTRIBUTES, coded_kind, identifier_kinds, retained_by
 from deid.dicom.identity import identity_of
@@ -24,7 +24,11 @@ from deid.dicom.values import codecs_of, decode
 _CHARSET = 0x00080005
 _DIRECTORY_RECORDS = 0x00041220
 _TEXT_LIMIT = 1 << 14
-Found = dict[Option | None, set[Identifier]]
+_SELDOM = frozenset({"CS", "LO", "PN", "SH", "UN"})
+"""VRs of the attributes that need a closer look: character set, code, person name, unknown."""
+Pair = tuple[str, str]
+"""Kind and value of an identifier, plain, because a tree has millions of them."""
+Found = dict[Option | None, set[Pair]]
 """Identifiers by the option that would keep them."""
 _IDENTIFIERS = ("identifiers", "of_device", "of_institution")
 
@@ -59,11 +63,11 @@ class DicomRecord:
     risk: Risk | None
     region: str
     frames: int
-    identifiers: tuple[Identifier, ...] = ()
-    of_device: tuple[Identifier, ...] = ()
-    of_institution: tuple[Identifier, ...] = ()
+    identifiers: tuple[Pair, ...] = ()
+    of_device: tuple[Pair, ...] = ()
+    of_institution: tuple[Pair, ...] = ()
 
-    def known(self, options: frozenset[Option]) -> Iterator[Identifier]:
+    def known(self, options: frozenset[Option]) -> Iterator[Pair]:
         """What must not survive under these options."""
         yield from self.identifiers
         if Option.RETAIN_DEVICE_IDENTITY not in options:
@@ -77,17 +81,14 @@ class DicomRecord:
 
     def to_bytes(self) -> bytes:
         """Serialise for the sealed index."""
-        fields = dict(vars(self))
-        for name in _IDENTIFIERS:
-            fields[name] = [(str(i.kind), i.value) for i in fields[name]]
-        return json.dumps(fields, separators=(",", ":")).encode()
+        return json.dumps(vars(self), separators=(",", ":")).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> DicomRecord:
         """Read what :meth:`to_bytes` wrote."""
         fields = json.loads(data)
         for name in _IDENTIFIERS:
-            fields[name] = tuple(Identifier(Kind(kind), value) for kind, value in fields[name])
+            fields[name] = tuple(map(tuple, fields[name]))
         fields["risk"] = Risk(fields["risk"]) if fields["risk"] else None
         return cls(**fields)
 
@@ -159,32 +160,32 @@ def _collect(
 ) -> None:
     """Collect the identifiers of a data set and of everything nested in it (at most 64 levels)."""
     kinds = identifier_kinds()
-    for element in elements:
-        tag = element.tag
-        if tag == _CHARSET:
-            charset = codecs_of(body[element.start : element.end])
-            continue
-        items = element.items
-        if items is None and element.vr == "UN" and dictionary_vr(tag) == "SQ":
-            items = _unknown_items(body, element)
+    for tag, vr, _, start, end, _, items, _ in elements:
         if items is not None:
             for item in items:
                 _collect(body, item, charset, tag if coded_kind(tag) else 0, found)
             continue
         kind = kinds.get(tag)
-        if kind is None and coded_in and tag in CODE_ATTRIBUTES:
-            kind = coded_kind(coded_in)
-        if kind is None and (element.vr == "PN" or (element.vr == "UN" and dictionary_vr(tag) == "PN")):
-            kind = Kind.PERSON
-        if kind is not None and 0 < element.end - element.start <= _TEXT_LIMIT:
-            text = decode(body[element.start : element.end], charset)
+        if kind is None and vr in _SELDOM:
+            if tag == _CHARSET:
+                charset = codecs_of(body[start:end])
+            elif vr == "UN" and dictionary_vr(tag) == "SQ":
+                for item in _unknown_items(body, start, end):
+                    _collect(body, item, charset, tag if coded_kind(tag) else 0, found)
+            elif vr == "PN" or (vr == "UN" and dictionary_vr(tag) == "PN"):
+                kind = Kind.PERSON
+            elif coded_in and tag in CODE_ATTRIBUTES:
+                kind = coded_kind(coded_in)
+        if kind is not None and 0 < end - start <= _TEXT_LIMIT:
+            text = decode(body[start:end], charset)
             values = (value.strip(" \0") for value in text.split("\\"))
             option = retained_by(coded_in or tag)
-            found.setdefault(option, set()).update(Identifier(kind, value) for value in values if value)
+            found.setdefault(option, set()).update((str(kind), value) for value in values if value)
 
 
-def _unknown_items(body: Buffer, element: Element) -> list[list[Element]] | None:
+def _unknown_items(body: Buffer, start: int, end: int) -> list[list[Element]]:
+    """The items of a sequence that is written as an unknown value; none where it is not one."""
     try:
-        return walk_items(body, element.start, element.end)
+        return walk_items(body, start, end)
     except StructureError:
-        return None
+        return []

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from mmap import MADV_DONTNEED, mmap
 
 from deid.core.errors import Held
-from deid.core.identifiers import Kind, KnownIdentifiers
+from deid.core.identifiers import KnownIdentifiers
 from deid.dicom.elements import Buffer, Element
 from deid.dicom.part10 import Part10
 from deid.dicom.risk import PIXEL_TAGS
@@ -64,7 +64,7 @@ class Verifier:
     def __init__(self, known: KnownIdentifiers, expectation: Expectation) -> None:
         self._known = known
         self._expect = expectation
-        self._residue: dict[tuple[bytes, str, tuple[str, ...]], Kind | None] = {}
+        self._seen: dict[str, set[bytes]] = {vr: set() for vr in TEXT_VRS}
 
     def verify(self, source: Part10, written: Part10) -> None:
         """Compare a written file with its source.
@@ -138,15 +138,17 @@ class Verifier:
             self._compare(before, source, after, item, charset)
 
     def _check_text(self, element: Element, raw: bytes, charset: tuple[str, ...]) -> None:
-        key = (raw, element.vr, () if is_plain_ascii(raw) else charset)
-        if key not in self._residue:
-            text = decode(raw, charset).strip(" \0")
-            values = [text] if element.vr in ("ST", "LT", "UT") else text.split("\\")
-            found = (self._known.residue(value) for value in values if value)
-            self._residue[key] = next((kind for kind in found if kind is not None), None)
-        kind = self._residue[key]
-        if kind is not None and element.tag not in self._expect.verbatim:
-            raise Held(f"verification: {kind} in a text of the written header")
+        seen = self._seen[element.vr]
+        if raw in seen:
+            return
+        text = decode(raw, charset).strip(" \0")
+        values = [text] if element.vr in ("ST", "LT", "UT") else text.split("\\")
+        for value in values:
+            kind = self._known.residue(value) if value else None
+            if kind is not None and element.tag not in self._expect.verbatim:
+                raise Held(f"verification: {kind} in a text of the written header")
+        if is_plain_ascii(raw) and element.tag not in self._expect.verbatim:
+            seen.add(raw)
 
     def _check_unchanged(self, element: Element, value: bytes) -> None:
         """An unchanged date, time or UID is an error where the profile changes it."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from deid.core.identifiers import Identifier
+from deid.core.errors import Held
+from deid.core.identifiers import Identifier, Kind
 from deid.core.journal import InputRow, Journal
 from deid.core.outcomes import Outcome, Status
 from deid.core.patient_map import PatientMap
@@ -18,19 +20,12 @@ from deid.dicom.risk import Risk
 from deid.nifti.bids import PathMapper
 from deid.nifti.collect import collect_by_person
 from deid.nifti.index import NiftiRecord
-from deid.nifti.kinds import FileKind, find_image
-from deid.workflows.scrub.formats import NIFTI, owner_of, read_record, sibling, subject_map
-from deid.workflows.scrub.indexing import HELD, input_root
+from deid.nifti.kinds import FileKind
+from deid.workflows.scrub.formats import NIFTI, owner_of, read_record, subject_map
+from deid.workflows.scrub.indexing import HELD, Found
+from deid.workflows.scrub.inputs import Inputs, relative_of
 from deid.workflows.scrub.options import Encapsulated, OnRisk, ScrubOptions
-from deid.workflows.scrub.units import (
-    Batch,
-    Entry,
-    PatientUnits,
-    Unit,
-    dicom_outputs,
-    nifti_outputs,
-    risks,
-)
+from deid.workflows.scrub.units import Batch, Entry, PatientUnits, Unit, dicom_outputs, nifti_files, risks
 
 _BATCH_UNITS = 64
 _DECIDED_AT_ONCE = 1000
@@ -42,16 +37,16 @@ class Plan:
     """What planning counted on its way; complete when the batches are exhausted.
 
     Attributes:
-        unchanged: Units that are done already.
         patients: Patients seen in this shard.
         without_id: Studies and files whose id names nobody, each its own patient.
         shared_uids: Instances whose SOP Instance UID another file has too.
+        elsewhere: Patients of other shards.
     """
 
-    unchanged: int = 0
     patients: int = 0
     without_id: int = 0
     shared_uids: int = 0
+    elsewhere: int = 0
 
 
 class Planner:
@@ -59,32 +54,39 @@ class Planner:
 
     Args:
         options: Of the run.
+        inputs: Of the run.
+        found: What the index pass did not come across.
         journal: Holds the index and what is done already.
         pseudonyms: Of the project.
         patients: The user's table of patients.
         context: Digest of key, recipe, options and tool.
-        options_of_profile: Options of the profile; some keep identifiers on purpose.
-        on_decided: Is told the outcome of every unit that needs no writing.
+        retained: Options of the profile; some keep identifiers on purpose.
+        on_decided: Is told the outcome of every unit that needs no writing, and whether it is an old one.
     """
 
     def __init__(
         self,
         options: ScrubOptions,
+        inputs: Inputs,
+        found: Found,
         journal: Journal,
         pseudonyms: Pseudonyms,
         patients: PatientMap,
         context: bytes,
-        options_of_profile: frozenset[Option],
-        on_decided: Callable[[Outcome], None],
+        retained: frozenset[Option],
+        on_decided: Callable[[Outcome, bool], None],
     ) -> None:
         self._options = options
+        self._inputs = inputs
+        self._gone = found.gone
+        # what is made anew is made anew as a whole, also what this run was not pointed at
+        self._beside = frozenset() if options.replace else found.beside
         self._journal = journal
         self._pseudonyms = pseudonyms
         self._patients = patients
         self._context = context
-        self._retained = options_of_profile
+        self._retained = retained
         self._on_decided = on_decided
-        self._root = input_root(options)
         self._owners: dict[str, bytes] = {}
         self._decided: list[Outcome] = []
         self._people: dict[str, set[Identifier]] = {}
@@ -93,24 +95,23 @@ class Planner:
         self._paths = PathMapper(pseudonyms, subject_map(patients))
         self.plan = Plan()
 
-    def batches(self, gone: frozenset[bytes]) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Batch]:
         """Plan patient by patient.
-
-        Args:
-            gone: Inputs that are not there any more.
 
         Yields:
             What is to be written; its units are journalled as planned before they are yielded, so that the
             files of a killed run are known to the next one.
         """
-        self._meet_people(gone)
+        self._meet_people()
         batch: list[PatientUnits] = []
-        for part in self._parts_of_patients(gone):
+        units = size = 0
+        for part in self._parts_of_patients():
             batch.append(part)
-            units = [unit for part in batch for unit in part.units]
-            if len(units) >= _BATCH_UNITS or sum(unit.size for unit in units) >= _BATCH_BYTES:
+            units += len(part.units)
+            size += sum(unit.size for unit in part.units)
+            if units >= _BATCH_UNITS or size >= _BATCH_BYTES:
                 yield self._as_planned(batch)
-                batch = []
+                batch, units, size = [], 0, 0
         if batch:
             yield self._as_planned(batch)
         self._flush()
@@ -124,24 +125,32 @@ class Planner:
             )
         return tuple(batch)
 
-    def _parts_of_patients(self, gone: frozenset[bytes]) -> Iterator[PatientUnits]:
-        rows = (row for row in self._journal.inputs.records() if row.ref not in gone)
-        for patient, group in groupby(rows, key=lambda row: row.patient):
+    def _rows(self) -> Iterator[InputRow]:
+        return (row for row in self._journal.inputs.records() if row.ref not in self._gone)
+
+    def _parts_of_patients(self) -> Iterator[PatientUnits]:
+        for patient, group in groupby(self._rows(), key=lambda row: row.patient):
             if not patient:
                 self._decide_unreadable(group)
-            elif self._options.shard.holds(patient):
-                yield from self._plan_patient(patient, list(group))
+                continue
+            rows = list(group)
+            if self._beside.issuperset(row.ref for row in rows):
+                continue
+            if self._options.shard.holds(patient):
+                yield from self._plan_patient(patient, rows)
+            else:
+                self.plan.elsewhere += 1
 
     def _decide_unreadable(self, rows: Iterator[InputRow]) -> None:
         for row in rows:
-            if not self._options.shard.holds(row.ref):
+            if row.ref in self._beside or not self._options.shard.holds(row.ref):
                 continue
             status = Status.HELD if row.kind == HELD else Status.SKIPPED
             self._decide(row.ref, status, row.record.decode())
 
     def _decide(self, ref: bytes, status: Status, reason: str) -> None:
         outcome = Outcome(ref, b"", self._context, status, reason)
-        self._on_decided(outcome)
+        self._on_decided(outcome, False)
         self._decided.append(outcome)
         if len(self._decided) >= _DECIDED_AT_ONCE:
             self._flush()
@@ -162,46 +171,52 @@ class Planner:
                 self._decide(row.ref, Status.HELD, "pseudonym: two patients would get the same one")
             return
         identifiers = self._identifiers(identity, entries)
-        units = list(self._units(entries, label, _digest(identity, identifiers)))
-        done = self._journal.outcomes.lookup([unit.ref for unit in units])
-        todo = [unit for unit in units if not self._is_done(unit, done.get(unit.ref))]
-        self.plan.unchanged += len(units) - len(todo)
+        done = self._journal.outcomes.lookup([row.ref for row in rows])
+        released = {ref for ref, outcome in done.items() if outcome.status is Status.RELEASED}
+        # of what this run was not pointed at, only what lies in the output may have to be done again
+        wanted = {row.ref for row in rows if row.ref not in self._beside or row.ref in released}
+        todo = []
+        for unit in self._units(entries, wanted, label, _digest(identity, identifiers)):
+            outcome = done.get(unit.ref)
+            if outcome is None or not self._is_done(unit, outcome):
+                todo.append(unit)
+            elif unit.ref not in self._beside:
+                self._on_decided(outcome, True)
         for part in _parts(todo):
             yield PatientUnits(identity, identifiers, tuple(part))
 
     def _entry(self, row: InputRow) -> Entry:
-        relative = self._journal.path(row.ref) or ""
-        return Entry(row, read_record(row.kind, row.record), relative, self._root / relative)
+        name = self._journal.path(row.ref) or ""
+        return Entry(row, read_record(row.kind, row.record), relative_of(name), self._inputs.path(name))
 
     def _identifiers(self, identity: str, entries: list[Entry]) -> tuple[Identifier, ...]:
         """Everything known of a patient; files that speak of all patients need what is known of all."""
-        found = {i for entry in entries for i in self._known(entry)} | self._people.get(identity, set())
+        pairs = {
+            p for e in entries if isinstance(e.record, DicomRecord) for p in e.record.known(self._retained)
+        }
+        found = {Identifier(Kind(kind), value) for kind, value in pairs} | self._people.get(identity, set())
+        found |= {i for e in entries if isinstance(e.record, NiftiRecord) for i in e.record.identifiers}
         if any(isinstance(e.record, NiftiRecord) and e.record.of_all for e in entries):
             found |= self._everybody
         return tuple(sorted(found))
 
-    def _known(self, entry: Entry) -> Iterable[Identifier]:
-        record = entry.record
-        return record.known(self._retained) if isinstance(record, DicomRecord) else record.identifiers
-
-    def _meet_people(self, gone: frozenset[bytes]) -> None:
-        """Learn from BIDS tables what they say of each person, and what all files say of anybody.
-
-        Only trees with files that speak of all their patients need it; for DICOM alone nothing is read.
-        """
-        rows = (row for row in self._journal.inputs.records() if row.kind == NIFTI and row.ref not in gone)
+    def _meet_people(self) -> None:
+        """Learn from BIDS tables what they say of each person, and what all files say of anybody."""
         names = subject_map(self._patients)
-        for entry in map(self._entry, rows):
+        for entry in (self._entry(row) for row in self._rows() if row.kind == NIFTI):
             assert isinstance(entry.record, NiftiRecord)
             self._everybody.update(entry.record.identifiers)
             if entry.record.kind is FileKind.TABLE:
-                people = collect_by_person(entry.path, entry.relative, self._pseudonyms, names)
+                try:
+                    people = collect_by_person(entry.path, entry.relative, self._pseudonyms, names)
+                except (Held, OSError):
+                    continue  # the write pass meets the same trouble, and holds the table for it
                 for identity, identifiers in people.items():
                     self._people.setdefault(identity, set()).update(identifiers)
                     self._everybody.update(identifiers)
 
-    def _is_done(self, unit: Unit, outcome: Outcome | None) -> bool:
-        if outcome is None or outcome.status is not Status.RELEASED or outcome.done_key != unit.done_key:
+    def _is_done(self, unit: Unit, outcome: Outcome) -> bool:
+        if outcome.status is not Status.RELEASED or outcome.done_key != unit.done_key:
             return False
         try:
             found = [(self._options.out / name).stat() for name in unit.outputs]
@@ -210,39 +225,33 @@ class Planner:
         newest = max(status.st_mtime_ns for status in found)
         return (sum(status.st_size for status in found), newest) == (outcome.size, outcome.mtime_ns)
 
-    def _units(self, entries: list[Entry], label: str, digest: bytes) -> Iterator[Unit]:
+    def _units(self, entries: list[Entry], wanted: set[bytes], label: str, digest: bytes) -> Iterator[Unit]:
         """The units of one patient that may be written; the others are decided here."""
         risk_of = risks(entries)
-        names, shared = dicom_outputs(entries, label, self._pseudonyms)
+        files, shared = dicom_outputs(entries, label, self._pseudonyms)
         self.plan.shared_uids += shared
-        stats = {entry.relative: entry.row for entry in entries}
+        files |= nifti_files(entries, self._paths)
+        claimed = Counter(name for outputs, _ in files.values() for name in outputs)
         for entry in entries:
             ref, record = entry.row.ref, entry.record
             risk = risk_of.get(ref, "")
-            if risk and not self._may_release(ref, risk):
+            if ref not in wanted or (risk and not self._may_release(ref, risk)):
                 continue
-            if isinstance(record, DicomRecord):
-                outputs: tuple[str, ...] = (names[ref],)
-                read = [entry.row]
-            else:
-                outputs = nifti_outputs(entry, self._paths)
-                if not outputs:
-                    self._decide(ref, Status.SKIPPED, str(record.kind))
-                    continue
-                image = find_image(entry.path) if record.kind is FileKind.PAIR else None
-                beside = sibling(entry.path, entry.relative, image) if image else ""
-                read = [entry.row, *([stats[beside]] if beside in stats else [])]
-            if not self._taken.isdisjoint(outputs):
+            outputs, read = files[ref]
+            if not outputs:
+                assert isinstance(record, NiftiRecord)
+                self._decide(ref, Status.SKIPPED, str(record.kind))
+                continue
+            if any(claimed[name] > 1 for name in outputs) or not self._taken.isdisjoint(outputs):
                 self._decide(ref, Status.HELD, "output: another input leads to the same name")
                 continue
             if not isinstance(record, DicomRecord):
                 self._taken.update(outputs)
-            stat = repr([(row.size, row.mtime_ns, row.ctime_ns) for row in read])
+            stat = repr([(part.row.size, part.row.mtime_ns, part.row.ctime_ns) for part in read])
             parts = (self._context, digest, stat.encode(), repr(outputs).encode(), risk.encode())
             done_key = hashlib.sha256(b"\0".join(parts)).digest()
-            yield Unit(
-                ref, entry.path, entry.relative, record.bare(), outputs, entry.row.size, done_key, risk
-            )
+            reads = tuple((part.path, part.row.size, part.row.mtime_ns) for part in read)
+            yield Unit(ref, entry.path, entry.relative, record.bare(), outputs, reads, done_key, risk)
 
     def _may_release(self, ref: bytes, risk: str) -> bool:
         """Whether an instance of risk is released unseen; what is not is held or dropped here."""
