@@ -31,7 +31,7 @@ from deid.core.rawsearch import RawSearch
 
 __all__ = ["Identifier", "Kind", "KnownIdentifiers"]
 
-_ROUNDS = 12
+_ROUNDS = 6
 _HOLE = "\ufdd0"  # a noncharacter: stands for removed text while cleaning with a marker
 _NUMBER_LABELS = word_set(
     "id ids mrn pid nr no num number patid patientid acc accession case chart record fall fallnr identifier"
@@ -110,6 +110,11 @@ class KnownIdentifiers:
         for _, _, kind in self._matcher.find(view):
             return kind
         return next((kind for _, _, kind in self._numbered(view)), None)
+
+    def numbers(self) -> frozenset[bytes]:
+        """Identifiers that are six digits or more and nothing else, to be compared with whole numbers."""
+        values = (identifier.value.strip() for identifier in self._identifiers)
+        return frozenset(v.encode() for v in values if len(v) >= 6 and v.isascii() and v.isdecimal())
 
     def find_raw(self, haystack: bytes) -> list[tuple[int, int, Kind]]:
         """Find the long identifiers in raw bytes of any character set, UTF-16 included.

@@ -69,7 +69,7 @@ def _in_pool(
             while pending:
                 yield from _finished(pending)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # the tasks at hand are finished
             raise
 
 

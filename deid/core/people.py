@@ -82,7 +82,7 @@ class _Position:
             if here > place and ". " in gap and len(text.words[here - 1]) > 2:
                 break
             if self.is_nameish(here, titled=titled or found > 0, listed=listed and found == 0) or (
-                found > 0 and self._is_surname_of(here)
+                found > 0 and least == 1 and self._is_surname_of(here)
             ):
                 found += 1
                 last = here + 1

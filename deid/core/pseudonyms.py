@@ -96,7 +96,7 @@ class Pseudonyms:
     def _make_shift(self, patient: str) -> Shift:
         digest = hmac.digest(self._key.subkey("date"), _encode(patient), "sha256")
         days = Shift.EARLIEST + int.from_bytes(digest[:8]) % (Shift.LATEST - Shift.EARLIEST + 1)
-        minutes = 0 if self._keep_times else int.from_bytes(digest[8:16]) % 1440
+        minutes = 0 if self._keep_times else 1 + int.from_bytes(digest[8:16]) % 1439
         return Shift(days, minutes)
 
 

@@ -37,6 +37,7 @@ def expectation_of(profile: Profile, keep_times: bool) -> Expectation:
         times_change=not (full_dates or keep_times),
         uids_change=Option.RETAIN_UIDS not in profile.options,
         verbatim=profile.verbatim,
+        kept=profile.kept,
     )
 
 

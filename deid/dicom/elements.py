@@ -25,7 +25,7 @@ SEQUENCE_END = 0xFFFEE0DD
 UNDEFINED = 0xFFFFFFFF
 
 MAX_DEPTH = 64
-MAX_ELEMENTS = 1_000_000
+MAX_ELEMENTS = 500_000
 
 _LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 _SHORT = frozenset(
@@ -91,7 +91,8 @@ class Element(NamedTuple):
         stop: Offset after the whole element; the next element begins here.
         items: The data sets of a sequence; ``None`` for anything else, and for a sequence whose content
             could not be walked (its range is still known, so that it can be removed).
-        encoding: Of this element and, for a sequence, of its items.
+        encoding: Of this element and of its items, which in a sequence of VR ``UN`` are implicit VR little
+            endian instead.
     """
 
     tag: int
@@ -308,7 +309,7 @@ class _Walk:
     def _close(self, end: int, stop: int) -> int:
         """Close the innermost sequence and go on in the data set around it."""
         seq = self._leave()
-        self.elements.append(Element(seq.tag, seq.vr, seq.at, seq.start, end, stop, seq.items, seq.encoding))
+        self.elements.append(Element(seq.tag, seq.vr, seq.at, seq.start, end, stop, seq.items, seq.outer))
         return stop
 
     def _leave(self) -> _Open:
@@ -341,9 +342,7 @@ class _Walk:
             seq = self._leave()
             if seq.seq_end != UNDEFINED:
                 end = seq.seq_end
-                self.elements.append(
-                    Element(seq.tag, seq.vr, seq.at, seq.start, end, end, None, seq.encoding)
-                )
+                self.elements.append(Element(seq.tag, seq.vr, seq.at, seq.start, end, end, None, seq.outer))
                 return end
         if isinstance(error, Held):
             raise error

@@ -6,8 +6,10 @@ import functools
 import struct
 from collections.abc import Iterable
 
+from deid.core.errors import Held
 from deid.dicom.elements import ITEM, ITEM_END, LONG_VRS, SEQUENCE_END, UNDEFINED, Encoding
 
+_LONGEST_SHORT = 0xFFFE
 _NUL_PADDED = frozenset({"UI", "OB", "UN"})
 
 
@@ -25,6 +27,8 @@ def header(tag: int, vr: str, length: int, encoding: Encoding) -> bytes:
         return struct.pack(order + "HHI", tag >> 16, tag & 0xFFFF, length)
     if vr in LONG_VRS:
         return struct.pack(order + "HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
+    if length > _LONGEST_SHORT:
+        raise Held("structure: a replaced value is longer than its VR can hold")
     return struct.pack(order + "HH2sH", tag >> 16, tag & 0xFFFF, vr.encode(), length)
 
 

@@ -22,16 +22,18 @@ UN        treated as the VR that the data dictionary knows; otherwise removed
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from deid.core.errors import Held
-from deid.dicom.elements import Buffer, Element, dictionary_vr
+from deid.dicom.elements import Buffer, Element, StructureError, dictionary_vr, walk_items
 from deid.dicom.identity import identity_of
 from deid.dicom.pairs import partner_of
 from deid.dicom.private import is_opaque_safe
 from deid.dicom.profile import Action, PrivateRule, Profile, Pseudonym
+from deid.dicom.structured import NUMERIC_VALUE, capped_number
 from deid.dicom.values import (
     BINARY_SIZES,
     CODES,
@@ -54,6 +56,25 @@ _PIXEL_GROUP = 0x7FE0
 PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
 _ISSUER = 0x00100021
 _REMEMBERED = 4096
+_SHORTEST_NUMBER = 6
+_CODE_MEANING, _SCHEME = 0x00080104, 0x00080102
+_STANDARD_SCHEMES = frozenset(
+    {b"DCM", b"SCT", b"SRT", b"SNM3", b"99SDM", b"LN", b"UCUM", b"FMA", b"RADLEX", b"NCIt", b"UMLS", b"MDC"}
+    | {b"BI", b"I10", b"I9", b"I9C", b"I10P", b"C4", b"MAYO", b"NEU", b"PUBCHEM_CID", b"RXNORM", b"ISO3166_1"}
+    | {
+        b"ISO639_1",
+        b"SCPECG",
+        b"ASTM-sigpurpose",
+        b"IBSI",
+        b"MSH",
+        b"ICDO3",
+        b"CD8",
+        b"RFC5646",
+        b"UNS",
+        b"ITIS_TSN",
+    }
+)
+"""Coding schemes whose meanings are terms of a standard (PS3.16 chapter 8), not free text."""
 
 
 class Fate(Enum):
@@ -103,10 +124,10 @@ class Handlers:
             return self._patient
         if pseudonym is not None:
             return self._labelled(str(pseudonym))
-        if level.dummy_all:
-            return self.dummy(vr)
+        if level.dummy_all and vr not in BINARY_SIZES and vr != "CS":
+            return self.dummy(vr)  # numbers and codes say how the rest is built
         action = self.profile.action(tag, vr, parents, sop_class)
-        if action is Action.KEEP and tag in self.profile.verbatim:
+        if action is Action.KEEP and self.profile.keeps_verbatim(tag, parents, sop_class):
             return _keep
         if action in (Action.KEEP, Action.CLEAN):
             otherwise = self._gone(self.profile.removal(tag, vr, parents, sop_class), vr)
@@ -147,7 +168,9 @@ class Handlers:
             tag: To find the time that belongs to a date.
         """
         if vr == "SQ":
-            return lambda element, level: _walkable(element, level, otherwise)
+            return lambda element, level: _walkable(self.body, element, level, otherwise)
+        if tag == _CODE_MEANING:
+            return self._meaning(vr, otherwise)
         if tag in CODES:
             return self._checked(lambda raw, level: self.cleaner.code_value(raw, level.charset), otherwise)
         if tag in DESIGNATIONS:
@@ -159,7 +182,7 @@ class Handlers:
         if vr == "CS":
             return self._checked(lambda raw, level: self.cleaner.code_string(raw), otherwise)
         if vr in ("DS", "IS"):
-            return self._numbers(vr, otherwise)
+            return self._numbers(vr, tag, otherwise)
         if vr == "AS":
             return self._checked(lambda raw, level: capped_age(raw), otherwise)
         if vr in DATE_VRS and shift:
@@ -209,15 +232,31 @@ class Handlers:
         # only the padding differs: nothing was found
         return Fate.KEEP if new == raw.rstrip(b" \0") and len(raw) - len(new) <= 1 else new
 
-    def _numbers(self, vr: str, otherwise: Handler) -> Handler:
+    def _numbers(self, vr: str, tag: int, otherwise: Handler) -> Handler:
         """Numbers stay without being copied out; anything else in their place is cleaned as text."""
-        is_number = NUMBERS[vr].fullmatch
+        is_number, numbers = NUMBERS[vr].fullmatch, self.cleaner.numbers
         words = self._checked(lambda raw, level: self.cleaner.text(raw, "SH", level.charset), otherwise)
 
         def handle(element: Element, level: Level) -> bytes | Fate:
-            if is_number(self.body, element.start, element.end):
-                return Fate.KEEP
-            return words(element, level)
+            if not is_number(self.body, element.start, element.end):
+                return words(element, level)
+            if numbers and element.end - element.start >= _SHORTEST_NUMBER:
+                values = self.value(element).strip(b" \0").split(b"\\")
+                if not numbers.isdisjoint(value.strip() for value in values):
+                    return otherwise(element, level)
+            return capped_number(self.body, element, level) if tag == NUMERIC_VALUE else Fate.KEEP
+
+        return handle
+
+    def _meaning(self, vr: str, otherwise: Handler) -> Handler:
+        """Code meanings of standard schemes are terms; those of local schemes are free text."""
+        term = self._checked(lambda raw, level: self.cleaner.designation(raw, vr, level.charset), otherwise)
+        text = self._checked(lambda raw, level: self.cleaner.text(raw, vr, level.charset), otherwise)
+
+        def handle(element: Element, level: Level) -> bytes | Fate:
+            scheme = level.find(_SCHEME)
+            known = scheme is not None and self.value(scheme).strip(b" \0") in _STANDARD_SCHEMES
+            return (term if known else text)(element, level)
 
         return handle
 
@@ -268,10 +307,14 @@ class Handlers:
         return lambda element, level: self.cleaner.dummy(self.value(element), vr, element.tag)
 
 
-def _walkable(element: Element, level: Level, otherwise: Handler) -> bytes | Fate:
-    """Sequences whose content could not be walked may not stay (UN blobs are tried when they are written)."""
-    if element.items is not None or element.vr == "UN":
+def _walkable(body: Buffer, element: Element, level: Level, otherwise: Handler) -> bytes | Fate:
+    """Sequences whose content cannot be walked may not stay."""
+    if element.items is not None:
         return Fate.WALK
+    if element.vr == "UN":
+        with contextlib.suppress(StructureError):
+            walk_items(body, element.start, element.end)
+            return Fate.WALK
     fate = otherwise(element, level)
     if fate is Fate.DROP or fate == b"":
         return fate

@@ -145,8 +145,8 @@ def parse_part10(file: Buffer, closers: tuple[mmap.mmap, ...] = ()) -> Part10:
         body, inflated = _inflate(file, start)
         closers += inflated
         start = 0
-    encoding = _encoding(body, start, declared)
     try:
+        encoding = _encoding(body, start, declared)
         elements = walk(body, start, len(body), encoding)
     except StructureError:
         if marked:

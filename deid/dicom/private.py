@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from deid.dicom.elements import Buffer, Element
 from deid.dicom.profile import PrivateRule, Profile
+from deid.dicom.values import BINARY_SIZES
 
 if TYPE_CHECKING:
     from deid.dicom.handlers import Handler
@@ -36,7 +37,9 @@ class PrivateRules:
             return self._found[key]
         except KeyError:
             rule = self._profile.private(creator, tag >> 16, tag & 0xFF, vr, parents)
-            handler = self._make(rule, vr if vr != "UN" else rule.vr) if rule is not None else None
+            handler = None
+            if rule is not None and (vr == "UN" or rule.vr == "UN" or is_binary(vr) == is_binary(rule.vr)):
+                handler = self._make(rule, rule.vr if rule.vr != "UN" else vr)
             return self._found.setdefault(key, handler)
 
 
@@ -68,6 +71,11 @@ def private_handlers(
             found[tag] = handler
             found[creator] = None
     return found
+
+
+def is_binary(vr: str) -> bool:
+    """Whether a VR holds numbers or bytes, not characters."""
+    return vr in BINARY_SIZES or vr in ("OB", "OD", "OF", "OL", "OV", "OW")
 
 
 def is_opaque_safe(value: bytes) -> bool:

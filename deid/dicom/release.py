@@ -14,7 +14,7 @@ from deid.dicom.elements import Buffer
 from deid.dicom.index import DicomRecord
 from deid.dicom.marks import Claims, file_meta, marks
 from deid.dicom.part10 import NotDicom, Part10, parse_part10
-from deid.dicom.profile import Profile
+from deid.dicom.profile import Option, Profile
 from deid.dicom.rewrite import Piece, Rewriter
 from deid.dicom.values import Patient, ValueCleaner, is_well_known
 from deid.dicom.verify import Expectation, Verifier, release_pages
@@ -56,9 +56,9 @@ class PatientRelease:
         sop_class = record.sop_class
         pieces = self._rewriter(record.modality).rewrite(source.body, source.elements, sop_class, added)
         shown = sop_class if is_well_known(sop_class) else self._pseudonyms.uid(sop_class)
-        return Prepared(
-            source, file_meta(shown, self._pseudonyms.uid(record.instance), source.syntax), pieces
-        )
+        retained = Option.RETAIN_UIDS in self._profile.options
+        instance = record.instance if retained else self._cleaner.uid(record.instance.encode()).decode()
+        return Prepared(source, file_meta(shown, instance, source.syntax), pieces)
 
     def _rewriter(self, modality: str) -> Rewriter:
         profile = self._profile.for_modality(modality)

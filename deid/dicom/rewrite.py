@@ -19,7 +19,7 @@ from deid.dicom.encode import delimiters, header, padded
 from deid.dicom.handlers import PATIENT_ID, PATIENT_NAME, Fate, Handler, Handlers
 from deid.dicom.private import PRIVATE, PrivateRules, private_handlers
 from deid.dicom.profile import Profile
-from deid.dicom.structured import VALUES, value_is_replaced
+from deid.dicom.structured import MEASURED_VALUE_SEQUENCE, VALUES, is_age, value_is_replaced
 from deid.dicom.values import ValueCleaner, codecs_of
 
 Piece = bytes | tuple[int, int]
@@ -32,7 +32,7 @@ _DEFAULT_CHARSET = ("iso8859",)
 class Level:
     """One data set on the way: where it stands and what its elements need to know of each other."""
 
-    __slots__ = ("_by_tag", "charset", "dummy_all", "elements", "parents", "private", "value_replaced")
+    __slots__ = ("_by_tag", "age", "charset", "dummy_all", "elements", "parents", "private", "value_replaced")
 
     def __init__(
         self, elements: list[Element], parents: tuple[int, ...], charset: tuple[str, ...], dummy_all: bool
@@ -42,6 +42,7 @@ class Level:
         self.charset = charset
         self.dummy_all = dummy_all
         self.value_replaced = False
+        self.age = False
         self.private: dict[int, Handler | None] | None = None
         self._by_tag: dict[int, Element] | None = None
 
@@ -174,6 +175,7 @@ class Rewriter:
             out.append(start)
             inner = Level(ascending(item), parents, level.charset, dummy_all)
             inner.value_replaced = value_is_replaced(self._body, item, self._profile)
+            inner.age = is_age(self._body, item) or (level.age and element.tag == MEASURED_VALUE_SEQUENCE)
             self._data_set(inner)
             out.append(end)
         out.append(close)

@@ -17,6 +17,7 @@ _IMAGE_TYPE, _SOP_CLASS, _MODALITY = 0x00080008, 0x00080016, 0x00080060
 _BODY_PART, _NUMBER_OF_FRAMES = 0x00180015, 0x00280008
 _DESCRIPTIONS = (0x00081030, 0x0008103E, 0x00181030, 0x00321060, 0x00400254, 0x00400007)
 
+_LONGEST_INTEGER = 12  # characters of an IS value
 VOLUME_SLICES = 16
 """From so many slices on, a volume of unknown region may show a face."""
 
@@ -74,7 +75,8 @@ def assess(text: Callable[[int], str], has_pixels: bool, has_document: bool) -> 
         return Risk.DOCUMENT, "", 0
     if not has_pixels:
         return None, "", 0
-    frames = int(text(_NUMBER_OF_FRAMES) or 1) if text(_NUMBER_OF_FRAMES).isdecimal() else 1
+    number = text(_NUMBER_OF_FRAMES)
+    frames = int(number) if number.isdecimal() and len(number) <= _LONGEST_INTEGER else 1
     risk = _text_risk(text, sop_class, modality)
     if risk is not None:
         return risk, "", frames

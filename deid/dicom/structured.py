@@ -7,8 +7,14 @@ an action per concept and value type. Items are never dropped, because others ma
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from deid.dicom.elements import Buffer, Element
 from deid.dicom.profile import Action, Profile
+
+if TYPE_CHECKING:
+    from deid.dicom.handlers import Fate
+    from deid.dicom.rewrite import Level
 
 CONCEPT_NAME = 0x0040A043
 _VALUE_TYPE = 0x0040A040
@@ -29,15 +35,48 @@ VALUES = frozenset(
 """Attributes that hold the value of a content item."""
 
 
+NUMERIC_VALUE = 0x0040A30A
+MEASURED_VALUE_SEQUENCE = 0x0040A300
+_UNITS = 0x004008EA
+_AGES = frozenset(
+    {("121033", "DCM"), ("397669002", "SCT"), ("424144002", "SCT"), ("30525-0", "LN"), ("29553-5", "LN")}
+)
+"""Concepts whose number is the age of a person."""
+_OLDEST = 89
+_IN_A_YEAR = {"mo": 12, "wk": 52.18, "d": 365.25, "h": 8766}
+
+
 def value_is_replaced(body: Buffer, item: list[Element], profile: Profile) -> bool:
-    """Whether the value of this content item is replaced because of its concept name."""
-    concept = next((element for element in item if element.tag == CONCEPT_NAME), None)
-    if concept is None or not concept.items:
-        return False
-    code = _text(body, concept.items[0], _CODE_VALUE)
-    scheme = _text(body, concept.items[0], _SCHEME)
-    action = profile.concept(code, scheme, _text(body, item, _VALUE_TYPE))
-    return action in (Action.REMOVE, Action.EMPTY, Action.DUMMY)
+    """Whether the value of this content item is replaced because of one of its concept names."""
+    value_type = _text(body, item, _VALUE_TYPE)
+    actions = {profile.concept(code, scheme, value_type) for code, scheme in _concepts(body, item)}
+    return not actions.isdisjoint((Action.REMOVE, Action.EMPTY, Action.DUMMY))
+
+
+def is_age(body: Buffer, item: list[Element]) -> bool:
+    """Whether a content item is the age of a person."""
+    return any(concept in _AGES for concept in _concepts(body, item))
+
+
+def capped_number(body: Buffer, element: Element, level: Level) -> bytes | Fate:
+    """Numeric Value of an age: above 89 years it becomes 90, in the unit of the item."""
+    from deid.dicom.handlers import Fate
+
+    if not level.age:
+        return Fate.KEEP
+    units = level.find(_UNITS)
+    unit = _text(body, units.items[0], _CODE_VALUE) if units is not None and units.items else ""
+    limit = _OLDEST * _IN_A_YEAR.get(unit, 1)
+    values = body[element.start : element.end].decode("latin-1").strip(" \0").split("\\")
+    if all(not value.strip() or float(value) <= limit for value in values):
+        return Fate.KEEP
+    return f"{(_OLDEST + 1) * _IN_A_YEAR.get(unit, 1):g}".encode()
+
+
+def _concepts(body: Buffer, item: list[Element]) -> list[tuple[str, str]]:
+    """Code and scheme of every concept name, those of doubled elements included."""
+    names = [name for element in item if element.tag == CONCEPT_NAME for name in element.items or []]
+    return [(_text(body, name, _CODE_VALUE), _text(body, name, _SCHEME)) for name in names]
 
 
 def _text(body: Buffer, data_set: list[Element], tag: int) -> str:

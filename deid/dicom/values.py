@@ -21,7 +21,6 @@ STRING_VRS = TEXT_VRS | DATE_VRS | {"AE", "AS", "CS", "DS", "IS", "UI", "UR"}
 BINARY_SIZES = {"US": 2, "SS": 2, "AT": 4, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "SV": 8, "UV": 8}
 """Bytes of one value of the fixed-size binary VRs (PS3.5 6.2); nothing but numbers fits into them."""
 _SINGLE_TEXTS = frozenset({"ST", "LT", "UT"})
-_MAXIMUM = {"SH": 16, "LO": 64, "CS": 16, "AE": 16}
 
 CODES = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080119})
 """Code Value, Coding Scheme Designator and Version, Long Code Value: numbers and short words by nature."""
@@ -43,10 +42,21 @@ DESIGNATIONS = frozenset(
 """Names and versions of technical things."""
 REMOVED_TEXT = "REMOVED"
 _MARKER = "[removed]"
-NUMBERS = {"DS": re.compile(rb"[0-9+\-.eE \\]*\0?"), "IS": re.compile(rb"[0-9+\- \\]*\0?")}
+_NUMBER_FORMS = {
+    "DS": rb" *[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})? *",
+    "IS": rb" *[+-]?[0-9]{1,12} *",
+}
+NUMBERS = {
+    vr: re.compile(rb"(?:%b)?(?:\\(?:%b)?)*\0?| *" % (form, form)) for vr, form in _NUMBER_FORMS.items()
+}
 """Grammar of values that are numbers in text (PS3.5 6.2), which can hold no words."""
-_CODE_STRING = re.compile(rb"[A-Z0-9_ \\]*\0?")
-_AGE = re.compile(r"(\d{3})([DWMY])")
+_CODE_STRING = re.compile(rb"[A-Z0-9_ ]{0,16}(?:\\[A-Z0-9_ ]{0,16})*\0?")
+_LONG_DIGITS = re.compile(rb"[0-9]{6}")
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+"""Characters that nobody sees and that would hide a name from a search; line breaks and escapes stay."""
+_AGE = re.compile(r"(\d{1,4}) ?([DWMY])", re.IGNORECASE)
 _UID = re.compile(r"[0-9.]{1,64}")
 _OLDEST_YEARS = 89
 _DAYS = {"D": 1, "W": 7, "M": 30.4375, "Y": 365.25}
@@ -141,6 +151,7 @@ class ValueCleaner:
 
     def __init__(self, patient: Patient, pseudonyms: Pseudonyms) -> None:
         self.patient = patient
+        self.numbers = patient.known.numbers()
         self.pseudonyms = pseudonyms
         self._texts: dict[tuple[bytes, str, tuple[str, ...]], bytes] = {}
         self._uids: dict[bytes, bytes] = {}
@@ -167,14 +178,15 @@ class ValueCleaner:
 
     def _clean_text(self, raw: bytes, vr: str, charset: Sequence[str]) -> bytes:
         text = decode(raw, charset).rstrip(" \0")
-        clean = self.patient.known.clean
+        clean, visible = self.patient.known.clean, _INVISIBLE.sub("", text)
         if vr in _SINGLE_TEXTS:
-            cleaned = clean(text, _MARKER) if text.strip() else text
+            cleaned = clean(visible, _MARKER) if visible.strip() else ""
+            if len(cleaned) > len(text):  # the marks must not outgrow what the VR holds
+                cleaned = clean(visible)
             if cleaned.replace(_MARKER, "").strip(" .,;:-/\r\n\t") == "":
                 cleaned = ""
         else:
-            longest = _MAXIMUM.get(vr, 0x7FFFFFFF)
-            cleaned = "\\".join(clean(value)[:longest] if value else "" for value in text.split("\\"))
+            cleaned = "\\".join(clean(value) if value else "" for value in visible.split("\\"))
             if not cleaned.strip("\\ "):
                 cleaned = ""
         return raw.rstrip(b" \0") if cleaned == text else encode(cleaned, charset)
@@ -187,7 +199,7 @@ class ValueCleaner:
         return done
 
     def _clean_code_string(self, raw: bytes) -> bytes:
-        if _CODE_STRING.fullmatch(raw) is None:
+        if _CODE_STRING.fullmatch(raw) is None or _LONG_DIGITS.search(raw):
             return self._clean_text(raw, "CS", ("ascii",))
         # shorter identifiers may meet a code by chance (GR, HEAD, MR), and a code is no place for a name
         find = self.patient.known.find_raw
@@ -301,8 +313,10 @@ def capped_age(raw: bytes) -> bytes:
     match = _AGE.fullmatch(value)
     if match is None:
         return b""
-    days = int(match[1]) * _DAYS[match[2]]
-    return b"090Y" if days >= (_OLDEST_YEARS + 1) * _DAYS["Y"] else value.encode()
+    number, unit = int(match[1]), match[2].upper()
+    if number * _DAYS[unit] >= (_OLDEST_YEARS + 1) * _DAYS["Y"]:
+        return b"090Y"
+    return f"{number:03d}{unit}".encode() if number < 1000 else b""
 
 
 @functools.cache

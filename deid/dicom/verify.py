@@ -4,8 +4,8 @@ The written bytes are walked anew and compared with what is known, by rules that
 rewriting:
 
 * **Raw search.** Every byte that is not pixel data (inflated where the file is deflated) is searched for
-  identifiers of six characters or more, also as UTF-16. Hits inside numbers, dates and UIDs do not count:
-  digits meet by chance there, and these values are checked by the next two rules.
+  identifiers of six characters or more, also as UTF-16. Digits inside a longer number, a date or a UID do not
+  count, because they meet by chance there; a number that is an identifier as a whole does.
 * **Field search.** Every text value is searched for shorter identifiers as whole words, and for the shortest
   ones, or those that are medical words too (``1``, ``12``, ``Li``, ``HEAD``, ``MR``), only where the whole
   field or a name position is meant; else a patient called Head would empty every description.
@@ -19,18 +19,23 @@ than three characters inside longer texts.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from mmap import MADV_DONTNEED, mmap
 
 from deid.core.errors import Held
-from deid.core.identifiers import KnownIdentifiers
+from deid.core.identifiers import Kind, KnownIdentifiers
 from deid.dicom.elements import Buffer, Element
+from deid.dicom.marks import OUR_TAGS
 from deid.dicom.part10 import Part10
 from deid.dicom.risk import PIXEL_TAGS
 from deid.dicom.values import CODES, DATE_VRS, TEXT_VRS, codecs_of, decode, is_plain_ascii, is_well_known
 
 _CHARSET = 0x00080005
-_CHANCE_VRS = frozenset({"DS", "IS", "UI", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV", "AT"}) | DATE_VRS
+_CHANCE_VRS = frozenset({"DS", "IS", "UI"}) | DATE_VRS
+_WINDOW = 4 << 20
+_OVERLAP = 512
 _PIECE = 1 << 20
 _DUMMY_DATES = {"DA": b"19000101", "DT": b"19000101000000", "TM": b"000000"}
 _SHORTEST_DATE = {"DA": 8, "DT": 8, "TM": 4}
@@ -45,12 +50,14 @@ class Expectation:
         times_change: Times of day are shifted too.
         uids_change: Instance UIDs are replaced.
         verbatim: Tags that the recipe keeps word by word on purpose.
+        kept: Tags of dates and UIDs that the recipe keeps on purpose.
     """
 
     dates_change: bool
     times_change: bool
     uids_change: bool
     verbatim: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
 
 
 class Verifier:
@@ -81,22 +88,30 @@ class Verifier:
         _compare_pixels(source, written)
 
     def _search_raw(self, written: Part10) -> None:
+        """Search everything but pixel data and file meta information, which is all of our own making."""
         body = written.body
         pixels = [e for e in written.elements if e.tag in PIXEL_TAGS]
         first = min((e.start for e in pixels), default=len(body))
         last = max((e.stop for e in pixels), default=len(body))
-        head = body[:first]
-        hits = [(0, hit) for hit in self._known.find_raw(head)]
-        if last < len(body):
-            hits += [(last, hit) for hit in self._known.find_raw(body[last:])]
-        if written.body is not written.file and (meta := written.meta):
-            hits += [(-1, hit) for hit in self._known.find_raw(written.file[: meta[-1].stop])]
-        for offset, (start, _, kind) in hits:
-            element = _element_at(written.elements, offset + start) if offset >= 0 else None
-            if element is None or (
-                element.vr not in _CHANCE_VRS and element.tag not in self._expect.verbatim
-            ):
+        start = written.elements[0].at if written.elements else len(body)
+        hits = [*self._hits(body, start, first), *self._hits(body, last, len(body))]
+        if not hits:
+            return
+        for (begin, end, kind), (element, root) in _placed(hits, written.elements):
+            if root in OUR_TAGS or element.tag in self._expect.verbatim:
+                continue
+            if not _is_chance(body, begin, end, element):
                 raise Held(f"verification: {kind} in the written bytes")
+
+    def _hits(self, body: Buffer, start: int, stop: int) -> Iterator[tuple[int, int, Kind]]:
+        """Identifiers in a range, searched in windows that overlap, so that memory stays bounded."""
+        for window in range(start, stop, _WINDOW):
+            begin = max(start, window - _OVERLAP)
+            for low, high, kind in self._known.find_raw(body[begin : min(window + _WINDOW, stop)]):
+                # what touches the edge of a window is seen whole in the other one
+                if begin + low >= window - _OVERLAP // 2 or begin == start:
+                    yield begin + low, begin + high, kind
+            release_pages(body)
 
     def _compare(
         self,
@@ -153,7 +168,7 @@ class Verifier:
     def _check_unchanged(self, element: Element, value: bytes) -> None:
         """An unchanged date, time or UID is an error where the profile changes it."""
         expect = self._expect
-        if element.tag in expect.verbatim:
+        if element.tag in expect.kept:
             return
         if element.vr == "UI":
             uids = value.decode("latin-1").split("\\")
@@ -165,18 +180,32 @@ class Verifier:
                 raise Held("verification: unchanged date or time")
 
 
-def _element_at(elements: list[Element], offset: int) -> Element | None:
-    """The innermost element whose value holds an offset."""
-    found: Element | None = None
-    while True:
-        inner = next((e for e in elements if e.at <= offset < e.stop), None)
-        if inner is None:
-            return found
-        found = inner
-        holder = next((i for i in inner.items or [] if i and i[0].at <= offset < i[-1].stop), None)
-        if holder is None:
-            return found
-        elements = holder
+def _is_chance(body: Buffer, begin: int, end: int, element: Element) -> bool:
+    """Whether a hit is digits that meet by chance inside a longer number, a date or a UID."""
+    if element.vr not in _CHANCE_VRS or not body[begin:end].isdigit():
+        return False
+    if element.vr not in ("DS", "IS"):
+        return True
+    values = body[element.start : element.end].strip(b" \0").split(b"\\")
+    return body[begin:end] not in [value.strip() for value in values]
+
+
+def _placed(
+    hits: list[tuple[int, int, Kind]], elements: list[Element]
+) -> Iterator[tuple[tuple[int, int, Kind], tuple[Element, int]]]:
+    """Every hit with the innermost element that holds it and the tag of the outermost, in one pass."""
+    leaves = list(_leaves(elements, 0))
+    starts = [leaf.at for leaf, _ in leaves]
+    for hit in hits:
+        yield hit, leaves[max(bisect_right(starts, hit[0]) - 1, 0)]
+
+
+def _leaves(elements: list[Element], root: int) -> Iterator[tuple[Element, int]]:
+    """Elements in the order of their offsets, each before what is nested in it."""
+    for element in elements:
+        yield element, root or element.tag
+        for item in element.items or []:
+            yield from _leaves(item, root or element.tag)
 
 
 def _compare_pixels(source: Part10, written: Part10) -> None:

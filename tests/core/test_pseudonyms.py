@@ -84,5 +84,5 @@ FROZEN = {
     "patient": "PVAZJUD2EYS53Z32",
     "label": "DPBN75JEZ5FFPYCG",
     "reference": "#982b22fa90",
-    "shift": (-3524, 771),
+    "shift": (-3524, 484),
 }

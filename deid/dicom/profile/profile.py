@@ -190,6 +190,17 @@ class Profile:
 
         return profile_claims(self, sop_class, modality)
 
+    def keeps_verbatim(self, tag: int, parents: tuple[int, ...], sop_class: str) -> bool:
+        """Whether the recipe keeps an attribute word by word at this place."""
+        override = self._override(tag, parents, sop_class) if self.overrides else None
+        return override is not None and override.wish is Wish.KEEP_VERBATIM
+
+    @property
+    def kept(self) -> frozenset[int]:
+        """Tags whose dates or UIDs the recipe keeps on purpose."""
+        wishes = (o.leaf for o in self.overrides if o.wish.action is Action.KEEP)
+        return frozenset(leaf.value for leaf in wishes if leaf.is_exact)
+
     @property
     def verbatim(self) -> frozenset[int]:
         """Tags that the recipe keeps word by word on purpose."""

@@ -1,0 +1,291 @@
+"""Attacks on the DICOM path: values that try to survive, and meaning that tries to get lost."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import time
+from collections.abc import Iterable
+
+import pydicom
+import pytest
+from builders.common import base
+from pydicom.dataset import Dataset
+from pydicom.sr._concepts_dict import concepts
+
+from deid.core.errors import Held
+from deid.core.identifiers import Identifier, Kind, KnownIdentifiers
+from deid.core.keys import ProjectKey
+from deid.core.pseudonyms import Pseudonyms
+from deid.dicom.claims import claims_of, expectation_of
+from deid.dicom.index import DicomRecord, index_part10
+from deid.dicom.part10 import parse_part10
+from deid.dicom.profile import Profile
+from deid.dicom.recipe import parse_recipe
+from deid.dicom.release import PatientRelease
+from deid.dicom.values import Patient
+
+PSEUDONYMS = Pseudonyms(ProjectKey(b"k" * 32))
+CT = "1.2.840.10008.5.1.4.1.1.2"
+_LONG = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
+
+
+def ct(patient: str = "PAT-4711-77") -> Dataset:
+    data_set = base(CT, "CT", 1, patient)
+    data_set.Rows = data_set.Columns = 4
+    data_set.BitsAllocated, data_set.BitsStored, data_set.HighBit = 16, 16, 15
+    data_set.PixelRepresentation, data_set.SamplesPerPixel = 0, 1
+    data_set.PhotometricInterpretation, data_set.ImageType = "MONOCHROME2", ["ORIGINAL", "PRIMARY", "AXIAL"]
+    data_set.PixelData = bytes(32)
+    data_set["PixelData"].VR = "OW"
+    return data_set
+
+
+def element(tag: int, vr: str, value: str | bytes) -> bytes:
+    """One explicit little endian element, whatever its value."""
+    raw = value.encode() if isinstance(value, str) else value
+    raw += b"" if len(raw) % 2 == 0 else (b"\0" if vr in ("UI", "UN", "OB") else b" ")
+    group, number = tag >> 16, tag & 0xFFFF
+    if vr in _LONG:
+        return struct.pack("<HH2sHI", group, number, vr.encode(), 0, len(raw)) + raw
+    return struct.pack("<HH2sH", group, number, vr.encode(), len(raw)) + raw
+
+
+def sequence(tag: int, *items: bytes) -> bytes:
+    return element(
+        tag, "SQ", b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item for item in items)
+    )
+
+
+def private(group: int, creator: str, low: int, vr: str, value: str | bytes) -> tuple[bytes, bytes]:
+    return (
+        element(group << 16 | 0x10, "LO", creator),
+        element(group << 16 | 0x1000 | low, vr, value),
+    )
+
+
+def file_of(data_set: Dataset, *elements: bytes) -> bytes:
+    """The file of a data set, with elements put in (or in place of) its own by hand."""
+    stream = io.BytesIO()
+    pydicom.dcmwrite(stream, data_set, enforce_file_format=True)
+    source = stream.getvalue()
+    walked = parse_part10(source)
+    parts = {e.tag: source[e.at : e.stop] for e in walked.elements}
+    for raw in elements:
+        group, number = struct.unpack_from("<HH", raw)
+        parts[group << 16 | number] = raw
+    return source[: walked.meta[-1].stop] + b"".join(parts[tag] for tag in sorted(parts))
+
+
+def _identifiers(record: DicomRecord, profile: Profile) -> Iterable[Identifier]:
+    for found in record.known(profile.options):
+        yield found if isinstance(found, Identifier) else Identifier(Kind(found[0]), found[1])
+
+
+def release(source_bytes: bytes, recipe: str = "preset: research") -> bytes:
+    """What is released of a file; raises Held where verification finds something."""
+    profile = parse_recipe(recipe).profile()
+    source = parse_part10(source_bytes)
+    record = index_part10(source)
+    identity = record.patient or f"study\x1f{record.study}"
+    patient = Patient(
+        identity,
+        PSEUDONYMS.patient(identity),
+        PSEUDONYMS.shift(identity),
+        KnownIdentifiers(_identifiers(record, profile)),
+    )
+    one = PatientRelease(profile, patient, PSEUDONYMS, expectation_of(profile, profile.keep_times))
+    claims = claims_of(profile, record.sop_class, record.modality, released_unseen=False)
+    written = one.prepare(source, record, claims).to_bytes()
+    one.verify(source, written)
+    return written
+
+
+def read(written: bytes) -> Dataset:
+    return pydicom.dcmread(io.BytesIO(written))
+
+
+def survives(canary: str, source: bytes, recipe: str = "preset: research") -> bool:
+    """Whether a canary gets out; a file that is held lets nothing out."""
+    try:
+        return canary.encode() in release(source, recipe)
+    except Held:
+        return False
+
+
+# -- values that survive ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value"),
+    [
+        (0x00200011, "IS", "12345678"),  # the Patient ID as Series Number
+        (0x00181318, "DS", "12345678"),
+        (0x00200012, "IS", "555-123-4567"),
+        (0x00280030, "DS", "1.2.840.113619.2.55"),
+        (0x00280030, "DS", "2020-01-15"),
+    ],
+)
+def test_numbers_in_text_hold_numbers_only_and_no_identifier(tag: int, vr: str, value: str) -> None:
+    assert not survives(value, file_of(ct("12345678"), element(tag, vr, value)))
+
+
+@pytest.mark.parametrize(
+    "value", ["CALL MRS GARCIA AT 12 MAIN STREET SPRINGFIELD", "5551234567", "GARCIA MARIA DOB 19700203"]
+)
+def test_a_code_string_is_no_free_text(value: str) -> None:
+    assert not survives(value, file_of(ct(), element(0x00180015, "CS", value)))
+
+
+@pytest.mark.parametrize("vr", ["US", "UL", "FD", "AT"])
+def test_binary_numbers_do_not_spell_a_name(vr: str) -> None:
+    assert not survives("Testperson", file_of(ct(), element(0x00280106, vr, b"Testperson^Anna ")))
+
+
+@pytest.mark.parametrize("vr", ["UL", "FD", "DS"])
+def test_a_private_text_or_date_is_read_by_its_rule_whatever_its_vr(vr: str) -> None:
+    date = file_of(ct(), *private(0x0009, "GEMS_PETD_01", 0x05, vr, "20190303101500  "))
+    assert not survives("20190303", date)
+    if vr != "DS":
+        text = file_of(ct(), *private(0x0019, "GEMS_ACQU_01", 0x9E, vr, "Testperson^Anna "))
+        assert not survives("Testperson", text)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "{attribute: 'ReferencedImageSequence > BodyPartExamined', action: keep-verbatim}",
+        "{attribute: BodyPartExamined, action: keep-verbatim, sop_class: MRImageStorage}",
+    ],
+)
+def test_keep_verbatim_reaches_no_further_than_its_scope(entry: str) -> None:
+    source = file_of(ct(), element(0x00180015, "CS", "TESTPERSON"))
+    assert not survives("TESTPERSON", source, f"overrides: [{entry}]")
+
+
+def test_ages_above_89_in_content_items_are_capped() -> None:
+    code = element(0x00080100, "SH", "121033") + element(0x00080102, "SH", "DCM")
+    unit = element(0x00080100, "SH", "a") + element(0x00080102, "SH", "UCUM")
+    value = sequence(0x004008EA, unit) + element(0x0040A30A, "DS", "95")
+    item = element(0x0040A040, "CS", "NUM") + sequence(0x0040A043, code) + sequence(0x0040A300, value)
+    output = read(release(file_of(ct(), sequence(0x0040A730, item))))
+    measured = output.ContentSequence[0].MeasuredValueSequence[0]
+    assert float(measured.NumericValue) <= 90
+
+
+@pytest.mark.parametrize("doubled", [True, False])
+def test_every_concept_name_of_an_item_counts(doubled: bool) -> None:
+    harmless = element(0x00080100, "SH", "X1") + element(0x00080102, "SH", "99LOCAL")
+    subject = element(0x00080100, "SH", "121029") + element(0x00080102, "SH", "DCM")
+    if doubled:
+        names = sequence(0x0040A043, harmless) + sequence(0x0040A043, subject)
+    else:
+        names = sequence(0x0040A043, harmless, subject)
+    item = element(0x0040A040, "CS", "TEXT") + names + element(0x0040A160, "UT", "Quimble Zed")
+    assert not survives("Quimble", file_of(ct(), sequence(0x0040A730, item)))
+
+
+@pytest.mark.parametrize("name", ["Test\0person", "Test\u00adperson", "Test\u200bperson", "Test\u200dperson"])
+def test_invisible_characters_do_not_hide_a_name(name: str) -> None:
+    output = release(file_of(ct(), element(0x00081030, "LO", f"{name} axial")))
+    assert b"person" not in output
+
+
+# -- meaning that gets lost -----------------------------------------------------------------------------
+
+
+def test_retained_uids_are_the_same_in_the_file_meta() -> None:
+    output = read(release(file_of(ct()), "options: [retain-uids]"))
+    assert output.file_meta.MediaStorageSOPInstanceUID == output.SOPInstanceUID
+
+
+def test_a_sequence_of_vr_un_and_undefined_length_has_an_explicit_header() -> None:
+    item = struct.pack("<HHI", 0x0008, 0x1155, 8) + b"1.2.3.4\0"
+    raw = struct.pack("<HH2sHI", 0x0008, 0x1140, b"UN", 0, 0xFFFFFFFF)
+    raw += struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + item
+    raw += struct.pack("<HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+    output = release(file_of(ct(), raw))
+    assert struct.pack("<HH", 0x0008, 0x1140) + b"UN" in output or b"\x08\x00\x40\x11SQ" in output
+
+
+def test_no_patient_is_held_because_the_time_shift_is_zero() -> None:
+    """About one patient of 1,440; either no shift has zero minutes, or verification knows of it."""
+    patient = next(
+        (p for p in (f"P{n}X" for n in range(20000)) if PSEUDONYMS.shift(f"{p}\x1f").minutes == 0), "P813X"
+    )
+    assert read(release(file_of(ct(patient)))).StudyTime
+
+
+@pytest.mark.parametrize("patient", ["113100", "113107"])
+def test_our_own_marks_are_no_finding(patient: str) -> None:
+    assert read(release(file_of(ct(patient)))).PatientIdentityRemoved == "YES"
+
+
+def test_a_patient_called_like_the_tool_is_not_held() -> None:
+    source = ct()
+    source.PatientName = "Mamideid^Eve"
+    assert read(release(file_of(source))).PatientID
+
+
+@pytest.mark.parametrize(
+    ("tag", "keyword"), [(0x00080022, "AcquisitionDate"), (0x00200052, "FrameOfReferenceUID")]
+)
+def test_a_recipe_may_keep_a_date_or_uid(tag: int, keyword: str) -> None:
+    source = ct()
+    source.FrameOfReferenceUID = "1.2.3.4"
+    expected = str(source[tag].value)
+    output = read(release(file_of(source), f"overrides: [{{attribute: {keyword}, action: keep}}]"))
+    assert str(output[tag].value) == expected
+
+
+def test_texts_longer_than_their_vr_allows_are_not_cut() -> None:
+    text = "thorax axial with contrast medium, late arterial phase, 1 mm, sharp kernel, both lungs"
+    assert read(release(file_of(ct(), element(0x0008103E, "LO", text)))).SeriesDescription == text
+
+
+@pytest.mark.parametrize(("age", "expected"), [("45Y", "045Y"), ("1200M", "090Y"), ("095Y", "090Y")])
+def test_ages_of_bad_grammar_keep_their_meaning(age: str, expected: str) -> None:
+    assert read(release(file_of(ct(), element(0x00101010, "AS", age)))).PatientAge == expected
+
+
+def test_code_meanings_of_dicom_stay() -> None:
+    known = KnownIdentifiers([Identifier(Kind.PATIENT_NAME, "Testperson^Anna")])
+    meanings = {m for values in concepts["DCM"].values() for m, _ in values.values()}
+    assert sorted(m for m in meanings if "^" not in m and known.clean(m) != m) == []
+
+
+# -- crashes and time ----------------------------------------------------------------------------------
+
+
+def test_a_number_of_frames_of_5000_digits_is_no_crash() -> None:
+    index_part10(parse_part10(file_of(ct(), element(0x00280008, "IS", "9" * 5000))))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        element(0x00080062, "UI", "\\".join(f"1.2.3.{n}" for n in range(4000))),
+        element(0x00204000, "LT", "Anna at " * 8000),
+    ],
+    ids=["UI", "LT"],
+)
+def test_a_value_that_outgrows_its_length_field_is_held_or_shortened(raw: bytes) -> None:
+    try:
+        release(file_of(ct(), raw))
+    except Held as held:
+        assert "internal" not in held.reason
+
+
+def test_many_hits_in_numbers_take_linear_time() -> None:
+    item = element(0x00081150, "UI", CT) + element(0x00200013, "IS", "123456")
+    started = time.perf_counter()
+    with contextlib.suppress(Held):
+        release(file_of(ct("123456"), sequence(0x00081140, *[item] * 10000)))
+    assert time.perf_counter() - started < 2
+
+
+def test_dates_without_end_take_little_time() -> None:
+    started = time.perf_counter()
+    release(file_of(ct(), element(0x0040A160, "UT", "12/" * 20000)))
+    assert time.perf_counter() - started < 1
