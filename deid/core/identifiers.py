@@ -32,6 +32,7 @@ from deid.core.rawsearch import RawSearch
 __all__ = ["Identifier", "Kind", "KnownIdentifiers"]
 
 _ROUNDS = 6
+_LONG_TEXT, _FEW_ROUNDS = 4096, 3  # who builds a long text that takes more shall not gain time
 _HOLE = "\ufdd0"  # a noncharacter: stands for removed text while cleaning with a marker
 _NUMBER_LABELS = word_set(
     "id ids mrn pid nr no num number patid patientid acc accession case chart record fall fallnr identifier"
@@ -79,7 +80,7 @@ class KnownIdentifiers:
         if marker:
             work = work.replace(marker, _HOLE)
         start = work
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if len(text) <= _LONG_TEXT else _FEW_ROUNDS):
             found = self._removals(read(work))
             if not found:
                 break

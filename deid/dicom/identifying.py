@@ -72,6 +72,19 @@ def retained_by(tag: int) -> Option | None:
     return None
 
 
+@functools.cache
+def concept_kinds() -> dict[tuple[str, str], Kind]:
+    """Kind of identifier that the text of a content item holds, by code and scheme of its concept name."""
+    from deid.dicom.profile.tables import concept_rows
+
+    return {
+        (row.code, row.scheme): Kind.PERSON if row.value_type == "PNAME" else _kind(row.meaning)
+        for row in concept_rows()
+        if row.value_type in ("TEXT", "PNAME") and Option.CLEAN_DESCRIPTORS not in row.options
+        if not _NAMES_A_MODEL.search(row.meaning) and "Type" not in row.meaning
+    }
+
+
 def coded_kind(tag: int) -> Kind | None:
     """Kind of identifier that the items of a code sequence hold."""
     return _CODED.get(tag)

@@ -14,14 +14,22 @@ from pathlib import Path
 from deid.core.errors import Held, Skipped
 from deid.core.identifiers import Kind
 from deid.dicom.elements import Buffer, Element, StructureError, dictionary_vr, walk_items
-from deid.dicom.identifying import CODE_ATTRIBUTES, coded_kind, identifier_kinds, retained_by
+from deid.dicom.identifying import (
+    CODE_ATTRIBUTES,
+    coded_kind,
+    concept_kinds,
+    identifier_kinds,
+    retained_by,
+)
 from deid.dicom.identity import identity_of
 from deid.dicom.part10 import Part10, open_part10
 from deid.dicom.profile import Option
 from deid.dicom.risk import ENCAPSULATED_DOCUMENT, PIXEL_TAGS, Risk, assess
+from deid.dicom.structured import concepts
 from deid.dicom.values import codecs_of, decode
 
 _CHARSET = 0x00080005
+_CONTENT_SEQUENCE, _TEXT_VALUE = 0x0040A730, 0x0040A160
 _DIRECTORY_RECORDS = 0x00041220
 _TEXT_LIMIT = 1 << 14
 _SELDOM = frozenset({"CS", "LO", "PN", "SH", "UN"})
@@ -164,6 +172,8 @@ def _collect(
         if items is not None:
             for item in items:
                 _collect(body, item, charset, tag if coded_kind(tag) else 0, found)
+                if tag == _CONTENT_SEQUENCE:
+                    _collect_content(body, item, charset, found)
             continue
         kind = kinds.get(tag)
         if kind is None and vr in _SELDOM:
@@ -181,6 +191,16 @@ def _collect(
             values = (value.strip(" \0") for value in text.split("\\"))
             option = retained_by(coded_in or tag)
             found.setdefault(option, set()).update((str(kind), value) for value in values if value)
+
+
+def _collect_content(body: Buffer, item: list[Element], charset: tuple[str, ...], found: Found) -> None:
+    """Collect the text of a content item whose concept name says that it names somebody or something."""
+    kinds = concept_kinds()
+    kind = next((kinds[concept] for concept in concepts(body, item) if concept in kinds), None)
+    for element in item if kind is not None else ():
+        if element.tag == _TEXT_VALUE and element.end - element.start <= _TEXT_LIMIT:
+            value = decode(body[element.start : element.end], charset).strip(" \0")
+            found.setdefault(None, set()).add((str(kind), value))
 
 
 def _unknown_items(body: Buffer, start: int, end: int) -> list[list[Element]]:

@@ -49,13 +49,13 @@ _IN_A_YEAR = {"mo": 12, "wk": 52.18, "d": 365.25, "h": 8766}
 def value_is_replaced(body: Buffer, item: list[Element], profile: Profile) -> bool:
     """Whether the value of this content item is replaced because of one of its concept names."""
     value_type = _text(body, item, _VALUE_TYPE)
-    actions = {profile.concept(code, scheme, value_type) for code, scheme in _concepts(body, item)}
+    actions = {profile.concept(code, scheme, value_type) for code, scheme in concepts(body, item)}
     return not actions.isdisjoint((Action.REMOVE, Action.EMPTY, Action.DUMMY))
 
 
 def is_age(body: Buffer, item: list[Element]) -> bool:
     """Whether a content item is the age of a person."""
-    return any(concept in _AGES for concept in _concepts(body, item))
+    return any(concept in _AGES for concept in concepts(body, item))
 
 
 def capped_number(body: Buffer, element: Element, level: Level) -> bytes | Fate:
@@ -73,7 +73,7 @@ def capped_number(body: Buffer, element: Element, level: Level) -> bytes | Fate:
     return f"{(_OLDEST + 1) * _IN_A_YEAR.get(unit, 1):g}".encode()
 
 
-def _concepts(body: Buffer, item: list[Element]) -> list[tuple[str, str]]:
+def concepts(body: Buffer, item: list[Element]) -> list[tuple[str, str]]:
     """Code and scheme of every concept name, those of doubled elements included."""
     names = [name for element in item if element.tag == CONCEPT_NAME for name in element.items or []]
     return [(_text(body, name, _CODE_VALUE), _text(body, name, _SCHEME)) for name in names]

@@ -44,7 +44,7 @@ def test_walk_sees_what_pydicom_sees(path):
         return
     try:
         expected = pydicom_tags(pydicom.dcmread(path, force=True))
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever another reader makes of a bad file
         pytest.skip("pydicom does not read all of it")
     with source:
         walked = [t for t in tags(source.elements) if t[0] & 0xFFFF]
