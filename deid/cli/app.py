@@ -44,29 +44,39 @@ def options(
     """De-identify DICOM and NIfTI trees so that they may be shared."""
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived: finish like an interrupt, with the status that shells expect."""
+_STOPPED = {
+    signal.SIGINT: "interrupted; run the same command again to go on.",
+    signal.SIGTERM: "terminated; run the same command again to go on.",
+}
 
 
-def _on_sigterm(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+class Stopped(BaseException):
+    """SIGINT or SIGTERM arrived: clean up, and end with the status that shells expect."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    raise Stopped(number)
 
 
 def main() -> None:
     """Run the command line and exit with a documented status; never a traceback, never a source value."""
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    signal.signal(signal.SIGTERM, _on_signal)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup ignores it
+        signal.signal(signal.SIGINT, _on_signal)
     try:
         status = app(standalone_mode=False) or 0
     except typer.Exit as ended:
         status = ended.exit_code
     except UsageError as error:
         status = _fail(ExitStatus.USAGE, str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        status = _fail(ExitStatus.INTERRUPTED, "interrupted; run the same command again to go on.")
-    except Terminated:
-        status = _fail(ExitStatus.TERMINATED, "terminated; run the same command again to go on.")
-    except BrokenPipeError:
-        status = ExitStatus.RELEASED
+    except typer.Abort:  # Ctrl-D at a prompt
+        status = _fail(ExitStatus.INTERRUPTED, _STOPPED[signal.SIGINT])
+    except Stopped as stopped:
+        status = _fail(ExitStatus(128 + stopped.number), _STOPPED[signal.Signals(stopped.number)])
     except Exception as error:  # noqa: BLE001 - the last line of defence: a message without values
         status = _usage_or_internal(error)
     sys.exit(int(status))

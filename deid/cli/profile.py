@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deid.cli.terminal import print_json
+from deid.cli.terminal import print_json, print_lines
 
 if TYPE_CHECKING:
+    from deid.dicom.profile import ProfileRow
     from deid.dicom.recipe import Recipe
 
 app = typer.Typer(
@@ -34,17 +35,26 @@ def show(
     preset: PresetOption = "research",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the action for every tag, and the rule for tags that no table lists."""
-    import dataclasses
+    """Print the action for every tag, and the rule for tags that no table lists.
 
+    Actions are the letters of PS3.15 (X remove, Z empty, D dummy, K keep, C clean, U new UID); where they
+    depend on the type of the attribute in the object, those of types 3, 2 and 1: X/Z/D.
+    """
     from deid.dicom.profile import profile_rows
 
-    rows = profile_rows(_recipe(recipe, preset).profile())
+    rows = [_shown(row) for row in profile_rows(_recipe(recipe, preset).profile())]
     if json:
-        print_json([dataclasses.asdict(row) for row in rows])
+        print_json(rows)
         return
-    for row in rows:
-        typer.echo("\t".join(str(value) for value in dataclasses.astuple(row)))
+    line = "{tag:<13}{vr:<13}{action:<9}{source:<13}{name}"
+    header = {"tag": "tag", "vr": "VR", "action": "action", "source": "decided by", "name": "attribute"}
+    print_lines(line.format_map(row) for row in [header, *rows])
+
+
+def _shown(row: ProfileRow) -> dict[str, str]:
+    source = "Table E.1-1" if row.listed else "rule by VR"
+    tag = row.label.split(" ")[0]  # "(gggg,eeee) where gggg is odd": the name says private
+    return {"tag": tag, "vr": row.vr, "action": row.actions, "source": source, "name": row.name}
 
 
 @app.command("statement")
@@ -52,7 +62,7 @@ def statement(recipe: RecipeOption = None, preset: PresetOption = "research") ->
     """Print the conformance statement (PS3.15 E.1.3) as Markdown."""
     from deid.dicom.profile import conformance_statement
 
-    typer.echo(conformance_statement(_recipe(recipe, preset).profile()))
+    print_lines([conformance_statement(_recipe(recipe, preset).profile()).rstrip()])
 
 
 @app.command("schema")
@@ -69,7 +79,5 @@ def check(recipe: Annotated[Path, typer.Argument(help="YAML recipe.")]) -> None:
     from deid.dicom.recipe import load_recipe
 
     claims = load_recipe(recipe).profile().claims()
-    for code, meaning in claims.codes:
-        typer.echo(f"claims  {code}  {meaning}")
-    for row in claims.weakened:
-        typer.echo(f"weaker than the standard: {row}")
+    print_lines(f"claims  {code}  {meaning}" for code, meaning in claims.codes)
+    print_lines(f"weaker than the standard: {row}" for row in claims.weakened)

@@ -14,14 +14,15 @@ from deid.cli.terminal import ProgressLine, ask_passphrase, print_json
 
 def command(
     source: Annotated[
-        Path | None, typer.Argument(metavar="IN", help="Folder or file to read; leave out with --files-from.")
+        Path | None, typer.Argument(metavar="IN", help="Folder or file to read; not given with --files-from.")
     ] = None,
     out: Annotated[Path | None, typer.Argument(metavar="OUT", help="Folder to write.")] = None,
     files_from: Annotated[
-        str | None, typer.Option(metavar="-", help="Read paths from a file, or with - from standard input.")
+        str | None,
+        typer.Option(metavar="FILE", help="Read the paths of IN from a file, or with - from standard input."),
     ] = None,
     null: Annotated[bool, typer.Option("--null", "-0", help="Paths of --files-from end with NUL.")] = False,
-    project: Annotated[str | None, typer.Option(help="Share key and pseudonyms under this name.")] = None,
+    project: Annotated[str | None, typer.Option(help="Project that shares key and pseudonyms.")] = None,
     state: Annotated[Path | None, typer.Option(help="State folder of the project.")] = None,
     key_file: Annotated[Path | None, typer.Option(help="File with the project's key.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="YAML recipe; see 'profile schema'.")] = None,
@@ -43,11 +44,11 @@ def command(
     diff: Annotated[
         Path | None, typer.Option(help="Private file that receives every changed value (JSON lines).")
     ] = None,
-    replace: Annotated[bool, typer.Option(help="Make OUT anew and delete what is not known in it.")] = False,
+    replace: Annotated[bool, typer.Option(help="Make OUT anew; delete what else is in it.")] = False,
     prune: Annotated[bool, typer.Option(help="Delete outputs whose input is gone.")] = False,
     held_ok: Annotated[bool, typer.Option(help="Held units do not change the exit status.")] = False,
     max_held: Annotated[
-        str, typer.Option(metavar="N|P%", help="So many held units do not change the exit status.")
+        str, typer.Option(metavar="N|P%", help="Up to so many held units do not change the exit status.")
     ] = "0",
     json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON on standard output.")
@@ -84,7 +85,7 @@ def command(
         on_risk=one_of(OnRisk, "--on-risk", on_risk),
         encapsulated=one_of(Encapsulated, "--encapsulated", encapsulated),
         keep_times=keep_times,
-        jobs=jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or 1,
+        jobs=jobs or _cores(),
         shard=Shard.parse(shard),
         dry_run=dry_run,
         diff=diff,
@@ -92,13 +93,20 @@ def command(
         prune=prune,
         held_limit=None if held_ok else HeldLimit.parse(max_held),
     )
-    with ProgressLine(show=not json) as progress:
+    with ProgressLine() as progress:
         summary = scrub(options, progress.update, ask_passphrase if sys.stdin.isatty() else None)
     if json:
         print_json(summary.to_json())
     else:
         print_summary(summary, dry_run=dry_run)
     raise typer.Exit(summary.exit_status(options.held_limit))
+
+
+def _cores() -> int:
+    """Cores that this process may use, which a batch system makes fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _paths(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from deid.cli.project import KeyFile, OutOption, ProjectName, StateFolder, open_project
+from deid.cli.terminal import one_line, print_lines
 
 
 def command(
@@ -21,7 +22,8 @@ def command(
 ) -> None:
     """Print the input paths behind references, for the operator of the project only.
 
-    The output are paths of the source: keep them as private as the source itself.
+    Prints paths below the input folder of the first run, or absolute ones of other folders. They are paths of
+    the source: keep them as private as the source itself.
     """
     from deid.core.errors import UsageError
     from deid.workflows.show import held_inputs, resolve
@@ -30,8 +32,6 @@ def command(
         raise UsageError("give references to resolve, or --held for all that is held back.")
     with open_project(out, project, state, key_file) as opened:
         for reference in references or []:
-            for path in resolve(opened, reference):
-                typer.echo(path)
+            print_lines(resolve(opened, reference))
         if held:
-            for reference, reason, path in held_inputs(opened):
-                typer.echo(f"{reference}\t{reason}\t{path}")
+            print_lines("\t".join((ref, reason, one_line(path))) for ref, reason, path in held_inputs(opened))

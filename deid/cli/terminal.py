@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,14 +15,10 @@ if TYPE_CHECKING:
 
 
 class ProgressLine:
-    """A line with count and rate on standard error; silent where that is no terminal.
+    """A line with count and rate on standard error; silent where that is no terminal."""
 
-    Args:
-        show: Whether to show it at all.
-    """
-
-    def __init__(self, show: bool) -> None:
-        self._show = show and sys.stderr.isatty()
+    def __init__(self) -> None:
+        self._show = sys.stderr.isatty()
         self._bar: tqdm[NoReturn] | None = None
         self._phase = ""
 
@@ -42,7 +41,16 @@ class ProgressLine:
             if self._bar is not None:
                 self._bar.close()
             self._phase = phase
-            self._bar = tqdm(desc=phase, unit=" files", total=total, file=sys.stderr)
+            # a terminal that does not know its size would show nothing
+            columns, lines = os.get_terminal_size(sys.stderr.fileno())
+            self._bar = tqdm(
+                desc=phase,
+                unit=" files",
+                total=total,
+                file=sys.stderr,
+                ncols=columns or 80,
+                nrows=lines or 24,
+            )
         if self._bar is not None:
             self._bar.update(done)
 
@@ -56,5 +64,23 @@ def ask_passphrase() -> str:
 
 def print_json(data: object) -> None:
     """Print JSON to standard output."""
-    json.dump(data, sys.stdout, indent=2, sort_keys=True, ensure_ascii=True)
-    sys.stdout.write("\n")
+    print_lines([json.dumps(data, indent=2, sort_keys=True)])
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines to standard output: undecodable bytes of paths as they are on disk.
+
+    A reader that went away has seen enough; it does not change how the command ends.
+    """
+    try:
+        for line in lines:
+            sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape") + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        with Path(os.devnull).open("w") as nowhere:  # or the flush at the end would fail
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def one_line(path: str) -> str:
+    """A path for a table: control characters and undecodable bytes are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)

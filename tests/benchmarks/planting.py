@@ -92,12 +92,15 @@ class Planter:
 
     def fit(self, text: str) -> str:
         """Return the text as the character set can hold it: accents fall away where it cannot."""
+        return "".join(map(self._fit, text))
+
+    def _fit(self, letter: str) -> str:
         try:
-            text.encode(self._encoding)
+            letter.encode(self._encoding)
         except UnicodeEncodeError:
-            text = text.translate(str.maketrans("ŁłØøĐđŒœ", "LlOoDdOo"))
-            text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-        return text
+            letter = letter.translate(str.maketrans("ŁłØøĐđŒœ", "LlOoDdOo"))
+            return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+        return letter
 
     def hide(self, place: Dataset, path: tuple[str, ...], keyword: str, value: str, *parts: str) -> None:
         """Set an identifying value and require that its parts (default: all of it) be gone."""

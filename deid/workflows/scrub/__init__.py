@@ -5,27 +5,31 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from deid import __version__
 from deid.core.errors import UsageError
-from deid.core.files import check_roots, refuse_inside
+from deid.core.files import refuse_inside
 from deid.core.journal import Journal
+from deid.core.noise import NoiseCounter
 from deid.core.outputs import list_outputs, remove_outputs
 from deid.core.parallel import map_batches
 from deid.core.patient_map import PatientMap, read_patient_map
 from deid.core.project import Project, ProjectOptions
+from deid.core.pseudonyms import Pseudonyms
 from deid.dicom.claims import weaker_rows
 from deid.dicom.profile import Profile
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
 from deid.workflows.scrub.differences import DifferenceFile
 from deid.workflows.scrub.formats import subject_map
-from deid.workflows.scrub.indexing import input_root, run_index
+from deid.workflows.scrub.indexing import Found, Indexer
+from deid.workflows.scrub.inputs import Inputs, check_inputs
 from deid.workflows.scrub.options import ScrubOptions
 from deid.workflows.scrub.planning import Planner
 from deid.workflows.scrub.summary import Summary
-from deid.workflows.scrub.units import Batch
-from deid.workflows.scrub.writing import Setup, finish_writing, lost_batch, write_batch
+from deid.workflows.scrub.writing import Setup, Written, finish_writing, lost_batch, parts_of, write_batch
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the phase (``index`` or ``write``), units done since the last call, and the total if known."""
@@ -45,105 +49,148 @@ def scrub(options: ScrubOptions, progress: Progress, prompt: Callable[[], str] |
     Raises:
         UsageError: Options, recipe, key or project cannot be used; nothing was changed.
     """
-    roots = list(options.listed) if options.listed is not None else [options.source or options.out]
-    check_roots(roots, options.out)
+    noise = NoiseCounter.installed()
+    options.check()
+    check_inputs(options)
     if options.diff is not None:
         refuse_inside(options.diff, options.out, "the --diff file")
     recipe = load_recipe(options.recipe) if options.recipe else preset_recipe(options.preset)
-    profile = recipe.profile()
     patients = read_patient_map(options.patient_map) if options.patient_map else PatientMap()
     where = ProjectOptions(options.out, options.project, options.state, options.key_file)
     exclusive = options.replace or options.prune
-    with Project.open(where, exclusive=exclusive, prompt=prompt) as project, project.journal() as journal:
+    with ExitStack() as stack:
+        project = stack.enter_context(Project.open(where, exclusive=exclusive, prompt=prompt))
+        journal = stack.enter_context(project.journal())
         keep_times = options.keep_times or recipe.keep_times
-        context = _context(project.key.fingerprint, recipe, options, keep_times)
-        _check_output(options, journal, context)
         setup = Setup(
             project.key,
             keep_times,
             recipe.model_dump_json(),
-            context,
-            options.out,
+            _context(project.key.fingerprint, recipe, options, keep_times),
+            Path(stack.enter_context(TemporaryDirectory(prefix="mami-deid-")))
+            if options.dry_run
+            else options.out,
             tuple(subject_map(patients).items()),
             options.dry_run,
             options.diff is not None,
         )
-        return _run(options, setup, project, journal, patients, profile, progress)
+        _check_output(options, journal, setup.context)
+        report = stack.enter_context(closing(DifferenceFile(options.diff)))
+        run = _Run(options, setup, project.pseudonyms(keep_times=keep_times), journal, patients, progress)
+        summary = run.run(recipe.profile(), report)
+        summary.noise.update(noise.take())
+        return summary
 
 
-def _run(
-    options: ScrubOptions,
-    setup: Setup,
-    project: Project,
-    journal: Journal,
-    patients: PatientMap,
-    profile: Profile,
-    progress: Progress,
-) -> Summary:
-    summary = Summary(weaker_because=weaker_rows(profile))
-    pseudonyms = project.pseudonyms(keep_times=setup.keep_times)
-    reads = {
-        "version": __version__,
-        "patient_map": patients.digest,
-        "root": str(input_root(options).resolve()),
-    }
-    previous = journal.runs(1)
-    run = journal.start_run(reads, {"input": reads["root"], "out": str(options.out)}, setup.context.hex())
+class _Run:
+    """One run over an open project."""
 
-    started = time.perf_counter()
-    fresh = not previous or previous[0].options != reads
+    def __init__(
+        self,
+        options: ScrubOptions,
+        setup: Setup,
+        pseudonyms: Pseudonyms,
+        journal: Journal,
+        patients: PatientMap,
+        progress: Progress,
+    ) -> None:
+        self._options = options
+        self._setup = setup
+        self._pseudonyms = pseudonyms
+        self._journal = journal
+        self._patients = patients
+        self._progress = progress
+        self._inputs = Inputs.of(options, journal)
+        self._summary = Summary()
 
-    def indexed(files: int, noise: dict[str, int]) -> None:
-        summary.noise.update(noise)
-        progress("index", files, None)
+    def run(self, profile: Profile, report: DifferenceFile) -> Summary:
+        """Index, write, tidy up."""
+        summary, options = self._summary, self._options
+        summary.weaker_because |= set(weaker_rows(profile))
+        reads = {"version": __version__, "patient_map": self._patients.digest, "home": self._inputs.home}
+        roots = {"input": str(options.source or ""), "home": self._inputs.home, "out": str(options.out)}
+        number = self._journal.start_run(reads, roots, self._setup.context.hex())
+        with self._timed("index"):
+            found = self._index(number, reads)
+        if options.prune and not found.files:
+            raise UsageError(
+                "the input holds no file, perhaps a disk is not mounted; --prune deletes nothing."
+            )
+        with self._timed("write"):
+            self._write(found, profile, report)
+        if not options.dry_run:
+            self._delete_outputs(found.gone)
+        counts = {"released": summary.released, "held": summary.held.total(), "unchanged": summary.unchanged}
+        self._journal.end_run(number, counts, summary.exit_status(options.held_limit))
+        return summary
 
-    run_index(options, journal, pseudonyms, patients, run, fresh, indexed)
-    summary.seconds["index"] = time.perf_counter() - started
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self._summary.seconds[phase] = time.perf_counter() - started
 
-    started = time.perf_counter()
-    gone = frozenset(journal.inputs.gone(run))
-    planner = Planner(options, journal, pseudonyms, patients, setup.context, profile.options, summary.add)
-    try:
-        _write(options, setup, journal, planner, gone, summary, progress)
-    finally:
-        finish_writing(setup, options.jobs)
-    summary.seconds["write"] = time.perf_counter() - started
-    if not options.dry_run:
-        _delete_outputs(options, journal, setup.context, gone, summary)
-    status = summary.exit_status(options.held_limit)
-    counts = {"released": summary.released, "held": summary.held.total(), "unchanged": summary.unchanged}
-    journal.end_run(run, counts, status)
-    return summary
+    def _index(self, number: int, reads: dict[str, str]) -> Found:
+        def progress(files: int, noise: dict[str, int]) -> None:
+            self._summary.noise.update(noise)
+            self._progress("index", files, None)
 
+        indexer = Indexer(
+            self._inputs, self._journal, self._pseudonyms, self._patients, self._options.jobs, progress
+        )
+        return indexer.run(number, reads)
 
-def _write(
-    options: ScrubOptions,
-    setup: Setup,
-    journal: Journal,
-    planner: Planner,
-    gone: frozenset[bytes],
-    summary: Summary,
-    progress: Progress,
-) -> None:
-    """The write pass: plan, write, journal; one transaction a batch, after its files are durable."""
+    def _write(self, found: Found, profile: Profile, report: DifferenceFile) -> None:
+        """The write pass: plan, write, journal; one transaction a batch, after its files are durable."""
+        summary, setup = self._summary, self._setup
+        planner = Planner(
+            self._options,
+            self._inputs,
+            found,
+            self._journal,
+            self._pseudonyms,
+            self._patients,
+            setup.context,
+            profile.options,
+            summary.add,
+        )
+        tasks = ((setup, batch) for batch in planner.batches())
+        batches = map_batches(write_batch, tasks, self._options.jobs, parts_of, lost_batch)
+        try:
+            with closing(batches):
+                for written in batches:
+                    self._take(written, report)
+        finally:
+            finish_writing(setup)
+        plan = planner.plan
+        summary.patients, summary.elsewhere = plan.patients, plan.elsewhere
+        summary.without_id, summary.shared_uids = plan.without_id, plan.shared_uids
 
-    def tasks() -> Iterator[tuple[Setup, Batch]]:
-        for batch in planner.batches(gone):
-            yield setup, batch
+    def _take(self, written: Written, report: DifferenceFile) -> None:
+        if not self._options.dry_run:
+            self._journal.outcomes.record(written.outcomes)
+        for outcome in written.outcomes:
+            self._summary.add(outcome)
+        self._summary.noise.update(written.noise)
+        report.write(written.differences)
+        self._progress("write", len(written.outcomes), None)
 
-    with closing(DifferenceFile(options.diff)) as report:
-        for written in map_batches(write_batch, tasks(), options.jobs, lost_batch):
-            if not options.dry_run:
-                journal.outcomes.record(written.outcomes)
-            for outcome in written.outcomes:
-                summary.add(outcome)
-            summary.noise.update(written.noise)
-            summary.weaker += written.weaker
-            report.write(written.differences)
-            progress("write", len(written.outcomes), None)
-    plan = planner.plan
-    summary.unchanged, summary.patients = plan.unchanged, plan.patients
-    summary.without_id, summary.shared_uids = plan.without_id, plan.shared_uids
+    def _delete_outputs(self, gone: frozenset[bytes]) -> None:
+        """Delete stale files; ``--prune``: whose input is gone; ``--replace``: also what is foreign."""
+        outcomes, out, summary = self._journal.outcomes, self._options.out, self._summary
+        if self._options.prune or self._options.replace:
+            self._journal.inputs.forget(gone)
+        else:
+            summary.gone = sum(len(outcome.outputs) for outcome in outcomes.lookup(gone).values())
+        known = outcomes.known_outputs()
+        doomed = set(outcomes.stale_outputs())
+        if self._options.replace:
+            doomed |= {name for name in list_outputs(out) if known.get(name) != self._setup.context}
+        if not doomed or not out.is_dir():
+            return
+        deleted = remove_outputs(out, sorted(doomed))
+        outcomes.forget_outputs(name for name in deleted if name in known)
+        summary.deleted = len(deleted)
 
 
 def _context(fingerprint: str, recipe: Recipe, options: ScrubOptions, keep_times: bool) -> bytes:
@@ -171,22 +218,3 @@ def _check_output(options: ScrubOptions, journal: Journal, context: bytes) -> No
             f"the output holds {other} file(s) made with another recipe, option or version; "
             "give a new folder, or --replace to make them anew."
         )
-
-
-def _delete_outputs(
-    options: ScrubOptions, journal: Journal, context: bytes, gone: frozenset[bytes], summary: Summary
-) -> None:
-    """Delete what is replaced; with ``--prune`` what lost its input, with ``--replace`` what is foreign."""
-    outcomes = journal.outcomes
-    left = outcomes.lookup(gone)
-    summary.gone = sum(len(outcome.outputs) for outcome in left.values())
-    if options.prune:
-        journal.inputs.forget(gone)
-        summary.gone = 0
-    doomed = set(outcomes.stale_outputs())
-    if options.replace:
-        known = outcomes.known_outputs()
-        doomed |= {name for name in list_outputs(options.out) if known.get(name) != context}
-    deleted = remove_outputs(options.out, sorted(doomed)) if doomed and options.out.is_dir() else []
-    outcomes.forget_outputs(deleted)
-    summary.deleted = len(deleted)

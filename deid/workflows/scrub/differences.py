@@ -11,10 +11,12 @@ from deid.core.errors import UsageError
 from deid.core.files import strerror
 from deid.dicom.elements import Buffer, Element
 from deid.dicom.part10 import Part10, parse_part10
-from deid.dicom.values import STRING_VRS
+from deid.dicom.values import STRING_VRS, codecs_of, decode
 from deid.workflows.scrub.units import Unit
 
 _SHOWN = 200
+_CHARSET = 0x00080005
+_DEFAULT_CHARSET = ("iso8859",)
 
 
 class DifferenceFile:
@@ -60,8 +62,8 @@ def differences(unit: Unit, source: Part10, written: Buffer) -> Iterator[str]:
         ``after`` (None where there is no such element).
     """
     with parse_part10(written) as output:
-        before = dict(_values(source.body, source.elements, ""))
-        after = dict(_values(output.body, output.elements, ""))
+        before = dict(_values(source.body, source.elements, "", _DEFAULT_CHARSET))
+        after = dict(_values(output.body, output.elements, "", _DEFAULT_CHARSET))
     for where in sorted(before.keys() | after.keys()):
         old, new = before.get(where), after.get(where)
         if old == new:
@@ -77,18 +79,23 @@ def differences(unit: Unit, source: Part10, written: Buffer) -> Iterator[str]:
         )
 
 
-def _values(body: Buffer, elements: list[Element], prefix: str) -> Iterator[tuple[str, tuple[str, str]]]:
+def _values(
+    body: Buffer, elements: list[Element], prefix: str, charset: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[str, str]]]:
     for element in elements:
+        if element.tag == _CHARSET:
+            charset = codecs_of(body[element.start : element.end])
         where = f"{prefix}({element.tag >> 16:04X},{element.tag & 0xFFFF:04X})"
         if element.items is not None:
             for number, item in enumerate(element.items):
-                yield from _values(body, item, f"{where}[{number}]")
-            continue
-        raw = body[element.start : min(element.end, element.start + _SHOWN)]
-        size = element.end - element.start
-        shown = (
-            raw.decode("latin-1").strip(" \0")
-            if element.vr in STRING_VRS
-            else f"{size} bytes {raw[:16].hex()}"
-        )
-        yield where, (element.vr, shown)
+                yield from _values(body, item, f"{where}[{number}]", charset)
+        else:
+            yield where, (element.vr, _shown(body, element, charset))
+
+
+def _shown(body: Buffer, element: Element, charset: tuple[str, ...]) -> str:
+    """A value as text, cut where it is long; of binary ones size and start."""
+    raw = body[element.start : min(element.end, element.start + _SHOWN)]
+    if element.vr in STRING_VRS:
+        return decode(raw, charset).strip(" \0")
+    return f"{element.end - element.start} bytes {raw[:16].hex()}"

@@ -11,6 +11,7 @@ from deid.dicom.index import DicomRecord, index_file
 from deid.dicom.part10 import NotDicom
 from deid.nifti.index import NiftiRecord, index_nifti
 from deid.nifti.scrub import HEAD_BYTES, classify, identity_of
+from deid.workflows.scrub.inputs import relative_of
 
 DICOM, NIFTI = "dicom", "nifti"
 Record = DicomRecord | NiftiRecord
@@ -30,9 +31,10 @@ def index_input(file: InputFile) -> tuple[str, bytes]:
     with file.path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
     if head[128:132] != b"DICM":
-        kind = classify(file.path, file.relative, head)
+        relative = relative_of(file.relative)
+        kind = classify(file.path, relative, head)
         if kind is not None:
-            return NIFTI, index_nifti(file.path, file.relative, kind).to_bytes()
+            return NIFTI, index_nifti(file.path, relative, kind).to_bytes()
     try:
         return DICOM, index_file(file.path).to_bytes()
     except NotDicom:

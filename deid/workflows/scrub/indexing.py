@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-from deid.core.errors import Held, Skipped
-from deid.core.files import InputFile, SkippedInput, discover, discover_listed, strerror
+from deid.core.errors import Skipped
+from deid.core.files import NOT_FOUND, UNREADABLE_FILE, UNREADABLE_FOLDER, InputFile, SkippedInput
 from deid.core.journal import InputRow, Journal
 from deid.core.noise import NoiseCounter
 from deid.core.parallel import map_batches
 from deid.core.patient_map import PatientMap
 from deid.core.pseudonyms import Pseudonyms
+from deid.workflows.scrub.failures import PROCESS_DIED, reason_of
 from deid.workflows.scrub.formats import index_input, owner_of, read_record
-from deid.workflows.scrub.options import ScrubOptions
+from deid.workflows.scrub.inputs import Inputs, relative_of
 
 HELD, SKIPPED = "held", "skipped"
 """Kinds of index rows that are no unit; their record is the reason."""
+_HELD_REASONS = frozenset({UNREADABLE_FOLDER, UNREADABLE_FILE, NOT_FOUND})
 _BATCH = 128
+_NO_STAT = (0, 0, 0)
+"""Size and times that no file has: the row is never taken for unchanged, so every run tries it again."""
 
 
 @dataclass(frozen=True)
@@ -38,65 +43,132 @@ class IndexedBatch:
     noise: dict[str, int]
 
 
-def run_index(
-    options: ScrubOptions,
-    journal: Journal,
-    pseudonyms: Pseudonyms,
-    patients: PatientMap,
-    run: int,
-    fresh: bool,
-    progress: Callable[[int, dict[str, int]], None],
-) -> None:
-    """Bring the index of the journal up to date with the input tree.
+@dataclass(frozen=True)
+class Found:
+    """Inputs of earlier runs that this run did not come across.
+
+    Attributes:
+        gone: They are not there any more.
+        beside: They are still there, outside of what this run was given.
+        files: Number of inputs that this run found.
+    """
+
+    gone: frozenset[bytes]
+    beside: frozenset[bytes]
+    files: int
+
+
+class Indexer:
+    """Brings the index of a journal up to date with the inputs of a run.
 
     Args:
-        options: Where the input is, and how many processes may read it.
+        inputs: What is to be read.
         journal: Receives one row an input.
         pseudonyms: Of the project.
         patients: The user's table of patients.
-        run: Number of this run; inputs that it does not see are gone.
-        fresh: Read every file again, even if it has not changed.
+        jobs: Number of processes.
         progress: Called with the number of files done and the library messages counted.
     """
-    known = {} if fresh else journal.inputs.known_stats()
-    unchanged: list[bytes] = []
-    skipped: list[InputRow] = []
 
-    def changed() -> Iterator[InputFile]:
-        for found in _inputs(options):
-            ref = pseudonyms.path_digest(found.relative)
+    def __init__(
+        self,
+        inputs: Inputs,
+        journal: Journal,
+        pseudonyms: Pseudonyms,
+        patients: PatientMap,
+        jobs: int,
+        progress: Callable[[int, dict[str, int]], None],
+    ) -> None:
+        self._inputs = inputs
+        self._journal = journal
+        self._pseudonyms = pseudonyms
+        self._patients = patients
+        self._jobs = jobs
+        self._progress = progress
+
+    def run(self, run: int, reads: Mapping[str, Any]) -> Found:
+        """Index what is new or changed.
+
+        Args:
+            run: Number of this run; its row is in the journal already.
+            reads: Options that the index depends on, as the journal has them of earlier runs.
+        """
+        index = self._journal.inputs
+        stale = frozenset(index.gone(_first_alike(self._journal, run, reads)))
+        known = {ref: stats for ref, stats in index.known_stats().items() if ref not in stale}
+        unchanged: list[bytes] = []
+        skipped: list[InputRow] = []
+        files = self._index(self._changed(known, unchanged, skipped), run)
+        index.mark_seen(unchanged, run)
+        index.upsert(skipped, run)
+        self._progress(len(unchanged) + len(skipped), {})
+        found = self._look_for_unseen(run, known)
+        return Found(*found, files + len(unchanged) + len(skipped))
+
+    def _changed(
+        self, known: Mapping[bytes, tuple[int, int, int]], unchanged: list[bytes], skipped: list[InputRow]
+    ) -> Iterator[InputFile]:
+        for found in self._inputs.find():
+            ref = self._pseudonyms.path_digest(found.relative)
             if isinstance(found, SkippedInput):
-                reason = found.reason.encode()
-                skipped.append(InputRow(ref, 0, 0, 0, SKIPPED, b"", reason, found.relative))
+                kind = HELD if found.reason in _HELD_REASONS else SKIPPED
+                skipped.append(InputRow(ref, *_NO_STAT, kind, b"", found.reason.encode(), found.relative))
             elif known.get(ref) == (found.size, found.mtime_ns, found.ctime_ns):
                 unchanged.append(ref)
             else:
                 yield found
 
-    for batch in map_batches(_index_batch, _batches(changed()), options.jobs, _lost):
-        rows = [_row(indexed, pseudonyms, patients) for indexed in batch.files]
-        journal.inputs.upsert(rows, run)
-        progress(len(rows), batch.noise)
-    journal.inputs.mark_seen(unchanged, run)
-    journal.inputs.upsert(skipped, run)
-    progress(len(unchanged) + len(skipped), {})
+    def _look_for_unseen(
+        self, run: int, known: Mapping[bytes, tuple[int, int, int]]
+    ) -> tuple[frozenset[bytes], frozenset[bytes]]:
+        unseen = self._journal.inputs.gone(run)
+        beside: set[bytes] = set()
+        changed: list[InputFile] = []
+        for ref, file in self._inputs.revisit((ref, self._journal.path(ref) or "") for ref in unseen):
+            beside.add(ref)
+            if file is not None and known.get(ref) != (file.size, file.mtime_ns, file.ctime_ns):
+                changed.append(file)
+        self._index(changed, run)
+        return frozenset(unseen) - beside, frozenset(beside)
+
+    def _index(self, files: Iterable[InputFile], run: int) -> int:
+        done = 0
+        batches = map_batches(_index_batch, _batches(files), self._jobs, _parts, _lost)
+        with closing(batches):
+            for batch in batches:
+                rows = [self._row(indexed) for indexed in batch.files]
+                self._journal.inputs.upsert(rows, run)
+                self._progress(len(rows), batch.noise)
+                done += len(rows)
+        return done
+
+    def _row(self, indexed: Indexed) -> InputRow:
+        file, kind = indexed.file, indexed.kind
+        ref = self._pseudonyms.path_digest(file.relative)
+        patient, stat = b"", (file.size, file.mtime_ns, file.ctime_ns)
+        if kind == HELD:
+            stat = _NO_STAT
+        elif kind != SKIPPED:
+            record = read_record(kind, indexed.record)
+            owner = owner_of(record, relative_of(file.relative), self._patients)
+            patient = self._pseudonyms.digest("patient", owner)
+        return InputRow(ref, *stat, kind, patient, indexed.record, file.relative)
 
 
-def _inputs(options: ScrubOptions) -> Iterator[InputFile | SkippedInput]:
-    if options.listed is not None:
-        return discover_listed(options.listed)
-    assert options.source is not None
-    return discover(options.source)
+def _first_alike(journal: Journal, run: int, reads: Mapping[str, Any]) -> int:
+    """The first of the runs up to this one that read inputs in the same way; what is older is read again.
+
+    A run that was killed in the middle leaves rows of the way before, so the last run alone does not tell.
+    """
+    first = run
+    for earlier in journal.runs():
+        if earlier.options != reads:
+            break
+        first = min(first, earlier.number)
+    return first
 
 
-def input_root(options: ScrubOptions) -> Path:
-    """The folder that relative names of inputs are relative to."""
-    if options.listed is not None or options.source is None:
-        return Path("/")
-    return options.source if options.source.is_dir() else options.source.parent
-
-
-def _batches(files: Iterator[InputFile]) -> Iterator[list[InputFile]]:
+def _batches(files: Iterable[InputFile]) -> Iterator[list[InputFile]]:
     batch: list[InputFile] = []
     for file in files:
         batch.append(file)
@@ -112,36 +184,19 @@ def _index_batch(files: list[InputFile]) -> IndexedBatch:
     return IndexedBatch([_index_one(file) for file in files], noise.take())
 
 
+def _parts(files: list[InputFile]) -> Sequence[list[InputFile]]:
+    return [[file] for file in files]
+
+
 def _lost(files: list[InputFile]) -> IndexedBatch:
-    reason = b"internal: the process that read the file died"
-    return IndexedBatch([Indexed(file, HELD, reason) for file in files], {})
+    return IndexedBatch([Indexed(file, HELD, PROCESS_DIED.encode()) for file in files], {})
 
 
 def _index_one(file: InputFile) -> Indexed:
     try:
         kind, record = index_input(file)
-    except Held as held:
-        return Indexed(file, HELD, held.reason.encode())
     except Skipped as skipped:
         return Indexed(file, SKIPPED, skipped.reason.encode())
-    except OSError as error:
-        return Indexed(file, HELD, f"unreadable: {strerror(error)}".encode())
+    except Exception as error:  # noqa: BLE001 - an unforeseen file must not stop the run
+        return Indexed(file, HELD, reason_of(error).encode())
     return Indexed(file, kind, record)
-
-
-def _row(indexed: Indexed, pseudonyms: Pseudonyms, patients: PatientMap) -> InputRow:
-    file = indexed.file
-    patient = b""
-    if indexed.kind not in (HELD, SKIPPED):
-        owner = owner_of(read_record(indexed.kind, indexed.record), file.relative, patients)
-        patient = pseudonyms.digest("patient", owner)
-    return InputRow(
-        pseudonyms.path_digest(file.relative),
-        file.size,
-        file.mtime_ns,
-        file.ctime_ns,
-        indexed.kind,
-        patient,
-        indexed.record,
-        file.relative,
-    )

@@ -112,7 +112,7 @@ class ScrubOptions:
         shard: The part of the patients that this run writes.
         dry_run: Do everything but write.
         diff: Private file that receives every changed value.
-        replace: Make anew what was made with another recipe or key, and delete what is not known.
+        replace: Make anew what was made with another recipe or key, then delete whatever else is there.
         prune: Delete outputs whose input is gone.
         held_limit: How many held units still count as success; None for any number.
         keep_times: Leave times of day as they are.
@@ -137,3 +137,12 @@ class ScrubOptions:
     prune: bool = False
     held_limit: HeldLimit | None = HeldLimit()
     keep_times: bool = False
+
+    def check(self) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            UsageError: ``--replace`` with a shard, which would delete what other shards have not made anew.
+        """
+        if self.replace and self.shard.of > 1:
+            raise UsageError("--replace makes the whole output anew; use it without --shard.")

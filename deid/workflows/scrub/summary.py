@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from deid.core.errors import ExitStatus
 from deid.core.outcomes import Outcome, Status
 from deid.workflows.scrub.options import HeldLimit
+from deid.workflows.scrub.units import WEAKER
 
 _SHOWN = 5
 
@@ -23,9 +24,10 @@ class Summary:
         dropped: Number of units left out on request, by reason.
         skipped: Number of inputs that are none of this tool's, by reason.
         examples: Keyed references of a few held units by reason; ``mami-deid show`` resolves them.
-        weaker: Units released with Patient Identity Removed NO.
-        weaker_because: Rows and risks that made the claim weaker.
+        weaker: Units in the output with Patient Identity Removed NO, unchanged ones included.
+        weaker_because: Exceptions of the recipe that made the claim weaker, and risks released unseen.
         patients: Patients of this shard.
+        elsewhere: Patients of other shards.
         without_id: Of these, studies or files whose id names nobody.
         shared_uids: Instances that share a SOP Instance UID.
         deleted: Outputs deleted (replaced, pruned or renamed).
@@ -42,8 +44,9 @@ class Summary:
     skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
     weaker: int = 0
-    weaker_because: list[str] = field(default_factory=list)
+    weaker_because: set[str] = field(default_factory=set)
     patients: int = 0
+    elsewhere: int = 0
     without_id: int = 0
     shared_uids: int = 0
     deleted: int = 0
@@ -52,11 +55,15 @@ class Summary:
     seconds: dict[str, float] = field(default_factory=dict)
     bytes: int = 0
 
-    def add(self, outcome: Outcome) -> None:
-        """Count one outcome."""
+    def add(self, outcome: Outcome, unchanged: bool = False) -> None:
+        """Count one outcome; ``unchanged``: the unit was released by an earlier run."""
         if outcome.status is Status.RELEASED:
-            self.released += 1
-            self.bytes += outcome.size
+            self.unchanged += unchanged
+            self.released += not unchanged
+            self.bytes += 0 if unchanged else outcome.size
+            if WEAKER in outcome.details:
+                self.weaker += 1
+                self.weaker_because |= {outcome.details[WEAKER]} - {""}
         elif outcome.status is Status.HELD:
             self.held[outcome.reason] += 1
             shown = self.examples.setdefault(outcome.reason, [])
@@ -79,6 +86,8 @@ class Summary:
             limit: How many held units still count as success; None for any number.
         """
         held = self.held.total()
+        if self.units == 0 and self.elsewhere:
+            return ExitStatus.RELEASED  # a shard without patients has done its work
         if self.released + self.unchanged == 0:
             return ExitStatus.NOTHING_WRITTEN
         if limit is not None and not limit.allows(held, self.units):
@@ -92,11 +101,11 @@ class Summary:
             "unchanged": self.unchanged,
             "held": self.held.total(),
             "held_by_reason": dict(sorted(self.held.items())),
-            "held_examples": self.examples,
+            "held_examples": dict(sorted(self.examples.items())),
             "dropped": dict(sorted(self.dropped.items())),
             "skipped": dict(sorted(self.skipped.items())),
             "identity_removed_no": self.weaker,
-            "identity_removed_no_because": self.weaker_because,
+            "identity_removed_no_because": sorted(self.weaker_because),
             "patients": self.patients,
             "patients_without_id": self.without_id,
             "shared_instance_uids": self.shared_uids,

@@ -17,6 +17,9 @@ from deid.nifti.kinds import FileKind, find_image
 from deid.nifti.scrub import release_path
 from deid.workflows.scrub.formats import Record, sibling
 
+WEAKER = "identity_removed_no"
+"""Key of an outcome's details: it was released with Patient Identity Removed NO; the value names the risk."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -25,7 +28,7 @@ class Entry:
     Attributes:
         row: Its row of the index.
         record: What the index pass learnt of it.
-        relative: Its name below the input root.
+        relative: Its relative path, which names and patients are made from.
         path: Where it is read.
     """
 
@@ -42,10 +45,10 @@ class Unit:
     Attributes:
         ref: Keyed digest of its relative path.
         path: Where it is read.
-        relative: Its name below the input root.
+        relative: Its relative path, which names and patients are made from.
         record: What the index pass learnt of it, without its identifiers.
         outputs: Relative pseudonymous names of its files.
-        size: Bytes of the input.
+        reads: The files that it is made from, with size (bytes) and time (nanoseconds) of the index pass.
         done_key: Digest of everything that the output depends on.
         risk: The risk that is released unseen, because the user asked for it; empty if there is none.
     """
@@ -55,9 +58,14 @@ class Unit:
     relative: str
     record: Record
     outputs: tuple[str, ...]
-    size: int
+    reads: tuple[tuple[Path, int, int], ...]
     done_key: bytes
     risk: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the input."""
+        return sum(size for _, size, _ in self.reads)
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,14 @@ def risks(entries: list[Entry]) -> dict[bytes, str]:
     return found
 
 
-def dicom_outputs(entries: list[Entry], label: str, pseudonyms: Pseudonyms) -> tuple[dict[bytes, str], int]:
+Files = dict[bytes, tuple[tuple[str, ...], tuple[Entry, ...]]]
+"""By ref of an input: names of its outputs, and the inputs that it is made from."""
+
+
+def dicom_outputs(entries: list[Entry], label: str, pseudonyms: Pseudonyms) -> tuple[Files, int]:
     """Output names ``<patient>/<study>/<series>/<instance>.dcm`` of pseudonyms, by ref.
 
-    Files that share their UIDs (copies, other transfer syntaxes) get the start of their ref as a suffix, so
+    Files that share their UIDs (copies, other transfer syntaxes) get a digest of their path as a suffix, so
     that none is lost and no name depends on the order.
 
     Returns:
@@ -112,17 +124,29 @@ def dicom_outputs(entries: list[Entry], label: str, pseudonyms: Pseudonyms) -> t
             names[entry.row.ref] = f"{label}/{study}/{series}/{uid(record.instance)}"
     count = Counter(names.values())
     shared = sum(number for number in count.values() if number > 1)
-    suffixed = {ref: f"{name}-{ref[:4].hex()}" if count[name] > 1 else name for ref, name in names.items()}
-    return {ref: name + ".dcm" for ref, name in suffixed.items()}, shared
+    files: Files = {}
+    for entry in entries:
+        name = names.get(entry.row.ref)
+        if name is not None:
+            suffix = f"-{pseudonyms.path_digest(entry.relative)[:4].hex()}" if count[name] > 1 else ""
+            files[entry.row.ref] = ((f"{name}{suffix}.dcm",), (entry,))
+    return files, shared
 
 
-def nifti_outputs(entry: Entry, paths: PathMapper) -> tuple[str, ...]:
-    """Output names of a NIfTI or BIDS file: two for a pair, none for the image of a pair."""
-    assert isinstance(entry.record, NiftiRecord)
-    if entry.record.kind is FileKind.PAIR_DATA:
-        return ()
-    names = [release_path(paths, entry.relative, entry.record.kind)]
-    image = find_image(entry.path) if entry.record.kind is FileKind.PAIR else None
-    if image is not None:
-        names.append(paths.map_path(sibling(entry.path, entry.relative, image)))
-    return tuple(names)
+def nifti_files(entries: list[Entry], paths: PathMapper) -> Files:
+    """Output names of NIfTI and BIDS files by ref: two for a pair, none for the image of a pair."""
+    by_name = {entry.relative: entry for entry in entries}
+    files: Files = {}
+    for entry in entries:
+        if not isinstance(entry.record, NiftiRecord):
+            continue
+        kind = entry.record.kind
+        names = [] if kind is FileKind.PAIR_DATA else [release_path(paths, entry.relative, kind)]
+        read = [entry]
+        image = find_image(entry.path) if kind is FileKind.PAIR else None
+        if image is not None:
+            beside = sibling(entry.path, entry.relative, image)
+            names.append(paths.map_path(beside))
+            read += [by_name[beside]] if beside in by_name else []
+        files[entry.row.ref] = tuple(names), tuple(read)
+    return files

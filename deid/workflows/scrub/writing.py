@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import traceback
-from dataclasses import dataclass, field
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deid.core.errors import Held
-from deid.core.files import strerror
 from deid.core.identifiers import KnownIdentifiers
 from deid.core.keys import ProjectKey
 from deid.core.noise import NoiseCounter
@@ -26,7 +25,8 @@ from deid.dicom.values import Patient
 from deid.nifti.index import NiftiRecord
 from deid.nifti.scrub import TEXT_KINDS, Context, check_text, scrub_file, verify_outputs
 from deid.workflows.scrub.differences import differences
-from deid.workflows.scrub.units import Batch, PatientUnits, Unit
+from deid.workflows.scrub.failures import PROCESS_DIED, reason_of
+from deid.workflows.scrub.units import WEAKER, Batch, PatientUnits, Unit
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Setup:
         keep_times: Times of day stay.
         recipe: The recipe as canonical JSON.
         context: Digest of key, recipe, options and tool.
-        out: The output folder.
+        stage: Where files are staged: the output folder, or in a dry run a private folder of this run.
         subjects: The user's map of paths and ids to patients, for NIfTI.
-        dry_run: Nothing is written.
+        dry_run: Everything is done but moving files into place.
         diff: Every changed value is reported.
     """
 
@@ -48,7 +48,7 @@ class Setup:
     keep_times: bool
     recipe: str
     context: bytes
-    out: Path
+    stage: Path
     subjects: tuple[tuple[str, str], ...]
     dry_run: bool
     diff: bool
@@ -61,7 +61,6 @@ class Written:
     outcomes: list[Outcome] = field(default_factory=list)
     noise: dict[str, int] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
-    weaker: int = 0
 
 
 def write_batch(task: tuple[Setup, Batch]) -> Written:
@@ -70,22 +69,25 @@ def write_batch(task: tuple[Setup, Batch]) -> Written:
     return _writer(setup).write(batch)
 
 
-def lost_batch(task: tuple[Setup, Batch]) -> Written:
-    """The result of a batch whose process died."""
+def parts_of(task: tuple[Setup, Batch]) -> Sequence[tuple[Setup, Batch]]:
+    """One task for every unit of a task."""
     setup, batch = task
-    reason = "internal: the process died, perhaps for want of memory; try fewer --jobs"
-    return Written([_held(unit, setup.context, reason) for part in batch for unit in part.units])
+    return [(setup, (replace(part, units=(unit,)),)) for part in batch for unit in part.units]
 
 
-def finish_writing(setup: Setup, jobs: int) -> None:
-    """Close the writer of this process, and remove what writers of ended processes left in the output."""
-    if setup.dry_run:
-        return
-    if jobs == 1:
+def lost_batch(task: tuple[Setup, Batch]) -> Written:
+    """The result of a task whose process died."""
+    setup, batch = task
+    return Written([_held(unit, setup.context, PROCESS_DIED) for part in batch for unit in part.units])
+
+
+def finish_writing(setup: Setup) -> None:
+    """Close the writer of this process, and remove what writers of ended processes left where they staged."""
+    if _writer.cache_info().currsize:
         _writer(setup).close()
         _writer.cache_clear()
-    if setup.out.is_dir():
-        remove_leftovers(setup.out)
+    if setup.stage.is_dir():
+        remove_leftovers(setup.stage)
 
 
 def _held(unit: Unit, context: bytes, reason: str) -> Outcome:
@@ -107,26 +109,31 @@ class _Writer:
         self._profile = Recipe.model_validate_json(setup.recipe).profile()
         self._pseudonyms = Pseudonyms(setup.key, keep_times=setup.keep_times)
         self._noise = NoiseCounter.installed()
-        self._staging = None if setup.dry_run else Staging(setup.out)
+        self._staging = Staging(setup.stage)
+        self._own: list[str] = []  # what the unit at hand has staged
 
     def write(self, batch: Batch) -> Written:
         """Release the units of a batch; files appear together, after all of them are durable."""
         result = Written()
         for part in batch:
-            known = KnownIdentifiers(part.identifiers)
-            dicom = self._dicom_release(part, known)
-            nifti = Context(self._pseudonyms, known, part.identity, dict(self._setup.subjects))
-            for unit in part.units:
-                self._unit(unit, dicom, nifti, result)
-        if self._staging is not None:
-            self._commit(self._staging, result)
+            try:
+                self._part(part, result)
+            except Exception as error:  # noqa: BLE001 - what one patient brings must not stop the run
+                reason = reason_of(error)
+                result.outcomes += [_held(unit, self._setup.context, reason) for unit in part.units]
+        self._commit(result)
         result.noise = self._noise.take()
         return result
 
     def close(self) -> None:
-        """Remove the hidden folder of this process from the output."""
-        if self._staging is not None:
-            self._staging.close()
+        """Remove the hidden folder of this process."""
+        self._staging.close()
+
+    def _part(self, part: PatientUnits, result: Written) -> None:
+        known = KnownIdentifiers(part.identifiers)
+        dicom = self._dicom_release(part, known)
+        nifti = Context(self._pseudonyms, known, part.identity, dict(self._setup.subjects))
+        result.outcomes += [self._unit(unit, dicom, nifti, result) for unit in part.units]
 
     def _dicom_release(self, part: PatientUnits, known: KnownIdentifiers) -> PatientRelease:
         label, shift = self._pseudonyms.patient(part.identity), self._pseudonyms.shift(part.identity)
@@ -134,35 +141,32 @@ class _Writer:
         expectation = expectation_of(self._profile, self._setup.keep_times)
         return PatientRelease(self._profile, patient, self._pseudonyms, expectation)
 
-    def _unit(self, unit: Unit, dicom: PatientRelease, nifti: Context, result: Written) -> None:
+    def _unit(self, unit: Unit, dicom: PatientRelease, nifti: Context, result: Written) -> Outcome:
         """The unit wrapper: whatever goes wrong with one unit holds that unit, and the run goes on."""
+        self._own.clear()
         try:
+            _check_unchanged(unit)
             if isinstance(unit.record, DicomRecord):
-                self._release_dicom(unit, unit.record, dicom, result)
+                details = self._release_dicom(unit, unit.record, dicom, result)
             else:
-                self._release_nifti(unit, unit.record, nifti)
-        except Held as held:
-            reason = held.reason
-        except OSError as error:
-            reason = f"unreadable: {strerror(error)}"
-        except MemoryError:
-            reason = "internal: out of memory; try fewer --jobs"
+                details = self._release_nifti(unit, unit.record, nifti)
+            _check_unchanged(unit)
         except Exception as error:  # noqa: BLE001 - the one place: an unforeseen file must not stop the run
-            reason = f"internal: {type(error).__name__} at {_own_line(error)}"
-        else:
-            context = self._setup.context
-            result.outcomes.append(
-                Outcome(unit.ref, unit.done_key, context, Status.RELEASED, outputs=unit.outputs)
-            )
-            return
-        if self._staging is not None:
-            for name in unit.outputs:
+            for name in self._own:
                 self._staging.withdraw(name)
-        result.outcomes.append(_held(unit, self._setup.context, reason))
+            return _held(unit, self._setup.context, reason_of(error))
+        return Outcome(
+            unit.ref,
+            unit.done_key,
+            self._setup.context,
+            Status.RELEASED,
+            outputs=unit.outputs,
+            details=details,
+        )
 
     def _release_dicom(
         self, unit: Unit, record: DicomRecord, release: PatientRelease, result: Written
-    ) -> None:
+    ) -> dict[str, str]:
         claims = claims_of(self._profile, record.sop_class, record.modality, released_unseen=bool(unit.risk))
         (output,) = unit.outputs
         with open_part10(unit.path) as source:
@@ -170,13 +174,12 @@ class _Writer:
             if prepared.in_memory:
                 data = prepared.to_bytes()
                 self._verify_dicom(unit, release, source, data, result)
-                if self._staging is not None:
-                    self._staging.write(output, [data])
-            elif self._staging is not None:
-                self._staging.write(output, prepared.chunks())
+                self._stage(output, [data])
+            else:
+                self._stage(output, prepared.chunks())
                 with map_file(self._staging.staged_path(output)) as written:
                     self._verify_dicom(unit, release, source, written, result)
-        result.weaker += not claims.removed
+        return {} if claims.removed else {WEAKER: unit.risk}
 
     def _verify_dicom(
         self, unit: Unit, release: PatientRelease, source: Part10, written: Buffer, result: Written
@@ -185,30 +188,36 @@ class _Writer:
         if self._setup.diff:
             result.differences.extend(differences(unit, source, written))
 
-    def _release_nifti(self, unit: Unit, record: NiftiRecord, context: Context) -> None:
+    def _release_nifti(self, unit: Unit, record: NiftiRecord, context: Context) -> dict[str, str]:
         outputs = scrub_file(record.kind, unit.path, unit.relative, context)
         if tuple(output.relative for output in outputs) != unit.outputs:
-            raise Held("output: the files changed during the run")
-        if self._staging is None:
-            for output in outputs:
-                for _ in output.chunks:
-                    pass
-            return
+            raise Held(_CHANGED)
         for output in outputs:
-            self._staging.write(output.relative, output.chunks)
+            self._stage(output.relative, output.chunks)
         written = [self._staging.staged_path(output.relative) for output in outputs]
         verify_outputs(outputs, written, context)
         if record.kind in TEXT_KINDS:
             for path in written:
                 check_text(path, context.known)
+        return {WEAKER: unit.risk} if unit.risk else {}
 
-    def _commit(self, staging: Staging, result: Written) -> None:
+    def _stage(self, name: str, chunks: Iterable[bytes]) -> None:
+        self._staging.write(name, chunks)
+        self._own.append(name)
+
+    def _commit(self, result: Written) -> None:
         """Move the staged files into place and complete their outcomes with size and time."""
+        released = [outcome for outcome in result.outcomes if outcome.status is Status.RELEASED]
+        if self._setup.dry_run:
+            for outcome in released:
+                for name in outcome.outputs:
+                    self._staging.withdraw(name)
+            return
         try:
-            placed = {written.relative: written for written in staging.commit()}
+            placed = {written.relative: written for written in self._staging.commit()}
         except Held as held:
             result.outcomes = [
-                dataclasses.replace(o, status=Status.HELD, reason=held.reason, outputs=())
+                replace(o, status=Status.HELD, reason=held.reason, outputs=())
                 if o.status is Status.RELEASED
                 else o
                 for o in result.outcomes
@@ -217,17 +226,23 @@ class _Writer:
         result.outcomes = [_completed(outcome, placed) for outcome in result.outcomes]
 
 
+_CHANGED = "unreadable: changed during the run"
+
+
+def _check_unchanged(unit: Unit) -> None:
+    """Hold an input that is not what the index pass read: its identifiers would not be known.
+
+    It is looked at before, since opening a pipe that took its place would wait for ever, and after.
+    """
+    for path, size, mtime_ns in unit.reads:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) or (found.st_size, found.st_mtime_ns) != (size, mtime_ns):
+            raise Held(_CHANGED)
+
+
 def _completed(outcome: Outcome, placed: dict[str, Placed]) -> Outcome:
     files = [placed[name] for name in outcome.outputs]
     if not files:
         return outcome
     newest = max(file.mtime_ns for file in files)
-    return dataclasses.replace(outcome, size=sum(file.size for file in files), mtime_ns=newest)
-
-
-def _own_line(error: Exception) -> str:
-    """Where in this package an error came from; never its text, which may carry values."""
-    own = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if "deid" in Path(frame.filename).parts
-    ]
-    return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "unknown"
+    return replace(outcome, size=sum(file.size for file in files), mtime_ns=newest)
