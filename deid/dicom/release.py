@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from deid.dicom.elements import Buffer
 from deid.dicom.index import DicomRecord
 from deid.dicom.marks import Claims, file_meta, marks
 from deid.dicom.part10 import NotDicom, Part10, parse_part10
-from deid.dicom.profile import Option, Profile
+from deid.dicom.profile import Option, Override, Profile, Step, Wish
 from deid.dicom.rewrite import Piece, Rewriter
+from deid.dicom.risk import ENCAPSULATED_DOCUMENT, Risk
 from deid.dicom.values import Patient, ValueCleaner, is_well_known
 from deid.dicom.verify import Expectation, Verifier, release_pages
 
@@ -54,14 +55,18 @@ class PatientRelease:
         """
         added = marks(source.body, source.elements, claims, self._cleaner)
         sop_class = record.sop_class
-        pieces = self._rewriter(record.modality).rewrite(source.body, source.elements, sop_class, added)
+        # a document gets here only where the user has asked to keep it
+        rewriter = self._rewriter(record.modality, keep_document=record.risk is Risk.DOCUMENT)
+        pieces = rewriter.rewrite(source.body, source.elements, sop_class, added)
         shown = sop_class if is_well_known(sop_class) else self._pseudonyms.uid(sop_class)
         retained = Option.RETAIN_UIDS in self._profile.options
         instance = record.instance if retained else self._cleaner.uid(record.instance.encode()).decode()
         return Prepared(source, file_meta(shown, instance, source.syntax), pieces)
 
-    def _rewriter(self, modality: str) -> Rewriter:
+    def _rewriter(self, modality: str, *, keep_document: bool) -> Rewriter:
         profile = self._profile.for_modality(modality)
+        if keep_document:
+            profile = replace(profile, overrides=(*profile.overrides, _KEEP_DOCUMENT))
         if profile not in self._rewriters:
             self._rewriters[profile] = Rewriter(profile, self._cleaner)
         return self._rewriters[profile]
@@ -77,6 +82,11 @@ class PatientRelease:
                 self._verifier.verify(source, output)
         except NotDicom:
             raise Held("verification: the written file cannot be read") from None
+
+
+_KEEP_DOCUMENT = Override(
+    "--encapsulated keep", (Step(0xFFFFFFFF, ENCAPSULATED_DOCUMENT),), Wish.KEEP_VERBATIM
+)
 
 
 @dataclass(frozen=True)

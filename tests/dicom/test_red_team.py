@@ -301,3 +301,12 @@ def test_a_name_that_only_a_report_gives_is_removed_from_other_texts() -> None:
     note = element(0x00081030, "LO", "thorax Zedquimble axial")
     output = release(file_of(ct(), note, sequence(0x0040A730, item)))
     assert b"Zedquimble" not in output and b"thorax" in output
+
+
+def test_a_document_that_the_user_keeps_is_whole() -> None:
+    source = ct()
+    source.SOPClassUID = source.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.104.1"
+    document = b"%PDF-1.4 Testperson^Anna 12345678"
+    del source.PixelData
+    output = read(release(file_of(source, element(0x00420011, "OB", document))))
+    assert output.EncapsulatedDocument.rstrip(b"\0") == document
