@@ -38,6 +38,8 @@ class ProgressLine:
         if phase != self._phase:
             from tqdm import tqdm
 
+            tqdm.monitor_interval = 0  # its thread would only refresh the line, and stand in the way of forks
+
             if self._bar is not None:
                 self._bar.close()
             self._phase = phase

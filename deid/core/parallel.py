@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -12,6 +13,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for_end
 from typing import TypeVar
+
+from deid.core.noise import NoiseCounter
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -33,7 +36,7 @@ def map_batches(
     parts are tried, so that only what cannot be done is lost. The function must bear being called again.
 
     Args:
-        function: A module-level function; runs in this process where ``jobs`` is 1, else in spawned ones.
+        function: A module-level function; runs in this process where ``jobs`` is 1, else in others.
         tasks: The work; taken only as fast as it is done, so an endless stream needs no memory.
         jobs: Number of processes.
         split: Cuts a task into its smallest parts.
@@ -131,13 +134,16 @@ def _submit(pool: ProcessPoolExecutor, function: Callable[[Task], Result], task:
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
-    )
+    # A fork starts at once with all modules loaded, but is only safe where no other thread holds a lock.
+    forks = sys.platform == "linux" and threading.active_count() == 1
+    context = multiprocessing.get_context("fork" if forks else "spawn")
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
 
 
-def _end_with_parent() -> None:
+def _begin() -> None:
     """Let this process end when its parent does: one that was killed cannot tell its children to stop."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's answer to a signal is not this one's
+    NoiseCounter.installed().take()  # what the parent has counted is the parent's
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()

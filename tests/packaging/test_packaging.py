@@ -146,18 +146,9 @@ def installed(
             (packages / "zz_borrowed.pth").write_text(
                 "\n".join([*lines, sysconfig.get_path("purelib")]) + "\n"
             )
-            python = folder / "venv/bin/python"
-            run(
-                sys.executable,
-                "-m",
-                "pip",
-                "--python",
-                python,
-                "install",
-                "--no-deps",
-                *sources[name],
-                cwd=folder,
-            )
+            # A borrowed mami-deid must neither count as installed already nor be taken away.
+            install = ("--python", folder / "venv/bin/python", "install", "--no-deps", "--ignore-installed")
+            run(sys.executable, "-m", "pip", *install, *sources[name], cwd=folder)
             (folder / "elsewhere").mkdir()
             made[name] = Installed(name, folder / "venv/bin", folder / "elsewhere", checkout)
         return made[name]

@@ -236,13 +236,13 @@ def test_a_process_that_dies_costs_its_file_alone(tool, tmp_path):
     write(build("cr", number=5, patient="12").dataset, source / "12" / "killer")
     (tmp_path / "sitecustomize.py").write_text(
         "import os\n"
-        "if 'spawn_main' in str(__import__('sys').orig_argv):\n"
-        "    import deid.workflows.scrub.writing as w\n"
-        "    original = w.open_part10\n"
-        "    def open_part10(path):\n"
-        "        if path.name == 'killer': os.kill(os.getpid(), 9)\n"
-        "        return original(path)\n"
-        "    w.open_part10 = open_part10\n"
+        "import deid.workflows.scrub.writing as w\n"
+        "from multiprocessing import parent_process\n"
+        "original = w.open_part10\n"
+        "def open_part10(path):\n"
+        "    if path.name == 'killer' and parent_process() is not None: os.kill(os.getpid(), 9)\n"
+        "    return original(path)\n"
+        "w.open_part10 = open_part10\n"
     )
     path = os.pathsep.join([str(tmp_path), os.getcwd()])
     summary = tool.scrub(source, "--jobs", 2, status=1, environment={"PYTHONPATH": path})
