@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,13 +98,17 @@ class Database:
         execute = self._connection.execute
         execute(f"PRAGMA busy_timeout={_WAIT_MS}")
         # The first statement that reads the file: a file of another kind fails here.
+        # One transaction, so that a file which another process is making is seen empty or whole.
+        execute("BEGIN")
+        tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application, version = execute("PRAGMA application_id").fetchone()[0], _version(self._connection)
-        fresh = version == 0 and not execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        execute("COMMIT")
+        fresh = version == 0 and not tables
         if not fresh and application != APPLICATION_ID:
             raise UsageError("the journal's file was made by another program; name another state folder.")
         if version > SCHEMA_VERSION:
             raise UsageError("the journal was made by a newer mami-deid; update this one.")
-        execute("PRAGMA journal_mode=WAL")
+        self._use_write_ahead_log()
         # FULL: a planned row must survive a power cut, or its file would look like a stranger's.
         execute("PRAGMA synchronous=FULL")
         execute("PRAGMA cache_size=-65536")
@@ -111,6 +116,20 @@ class Database:
         execute("PRAGMA wal_autocheckpoint=16384")
         if fresh:
             self._create()
+
+    def _use_write_ahead_log(self) -> None:
+        """Switch the journal mode; SQLite does not wait for others here, so this does."""
+        deadline = time.monotonic() + _WAIT_MS / 1000
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                busy = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+                if not busy or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def _create(self) -> None:
         with self.transaction() as connection:

@@ -24,12 +24,21 @@ VOLUME_SLICES = 16
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _SECONDARY_CAPTURE = re.compile(re.escape(_STORAGE) + r"7(\.\d)?")
 _DOCUMENT = re.compile(re.escape(_STORAGE) + r"104\.\d+")
-_ULTRASOUND_OR_LIGHT = re.compile(re.escape(_STORAGE) + r"(3\.1|3|6|6\.1|6\.2|77\.1\.[1-5](\.\d+)?)")
+_ULTRASOUND_OR_LIGHT = re.compile(re.escape(_STORAGE) + r"(3\.1|3|6|6\.1|6\.2|77\.\d+(\.\d+)*)")
+_OPHTHALMIC_MEASUREMENT = re.compile(re.escape(_STORAGE) + r"77\.1\.5\.(4|5|6|7|8)")
 _SLIDE = _STORAGE + "77.1.6"
 _CRANIOFACIAL = _STORAGE + "13.1.2"
-_TEXT_MODALITIES = frozenset({"US", "IVUS", "ES", "XC", "GM", "OP", "SC", "DOC", "HC"})
 _VOLUME_MODALITIES = frozenset({"CT", "MR", "PT"})
-_VOLUME_CLASSES = frozenset({_STORAGE + "13.1.1", _CRANIOFACIAL})
+_VOLUME_CLASSES = frozenset(
+    {_STORAGE + "13.1.1", _CRANIOFACIAL}
+    | {_STORAGE + number for number in ("2", "2.1", "2.2", "4", "4.1", "4.3", "4.4", "128", "128.1", "130")}
+)
+"""3D X-ray; CT, MR and PET, enhanced and legacy converted ones too."""
+_PLAIN_MODALITIES = _VOLUME_MODALITIES | {
+    *("NM", "CR", "DX", "MG", "XA", "RF", "PX", "IO", "BI", "BMD", "OPT", "OCT", "OPTENF", "OAM", "SM"),
+    *("RTIMAGE", "RTDOSE", "SEG", "REG", "FID", "RWV", "PMAP", "M3D", "RTSTRUCT", "RTPLAN", "RTRECORD"),
+}
+"""Kinds of image that rarely carry burned-in text; every other kind, an unknown one too, is of risk."""
 _SCREEN = re.compile(r"SCREEN|SAVE|CAPTURE|DOSE|REPORT|PASTED|SNAPSHOT")
 
 _HEAD = re.compile(
@@ -50,7 +59,7 @@ class Risk(StrEnum):
     """Why an instance is held back until a text or face step has run on it."""
 
     DECLARED = "burned-in text: the header declares it"
-    MODALITY = "burned-in text: ultrasound and visible-light images often carry it"
+    MODALITY = "burned-in text: ultrasound, visible-light and unknown kinds of image often carry it"
     CAPTURE = "burned-in text: secondary capture or saved screen"
     SLIDE_LABEL = "burned-in text: slide label or overview"
     FACE = "face: volume of the head or neck"
@@ -70,7 +79,7 @@ def assess(text: Callable[[int], str], has_pixels: bool, has_document: bool) -> 
         The risk (None if there is none), the region (``head``, ``other``, ``unknown``; empty for what is no
         volume) and the number of frames.
     """
-    sop_class, modality = text(_SOP_CLASS), text(_MODALITY)
+    sop_class, modality = text(_SOP_CLASS), text(_MODALITY).upper()
     if has_document or _DOCUMENT.fullmatch(sop_class):
         return Risk.DOCUMENT, "", 0
     if not has_pixels:
@@ -92,10 +101,12 @@ def _text_risk(text: Callable[[int], str], sop_class: str, modality: str) -> Ris
         return Risk.DECLARED
     if sop_class == _SLIDE or modality == "SM":
         return Risk.SLIDE_LABEL if "LABEL" in image_type or "OVERVIEW" in image_type else None
-    if modality in _TEXT_MODALITIES or _ULTRASOUND_OR_LIGHT.fullmatch(sop_class):
-        return Risk.MODALITY
     if _SECONDARY_CAPTURE.fullmatch(sop_class) or _SCREEN.search(image_type):
         return Risk.CAPTURE
+    if _OPHTHALMIC_MEASUREMENT.fullmatch(sop_class) or sop_class in _VOLUME_CLASSES:
+        return None
+    if modality not in _PLAIN_MODALITIES or _ULTRASOUND_OR_LIGHT.fullmatch(sop_class):
+        return Risk.MODALITY
     return None
 
 

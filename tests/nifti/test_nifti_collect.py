@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from deid.core.identifiers import Identifier, Kind
 from nifti_builders import extension, nifti1, write
 
+from deid.core.identifiers import Identifier, Kind
 from deid.core.pseudonyms import Pseudonyms
 from deid.nifti.kinds import FileKind
 from deid.nifti.scrub import collect_by_person, collect_identifiers
