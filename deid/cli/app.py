@@ -68,7 +68,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup ignores it
         signal.signal(signal.SIGINT, _on_signal)
     try:
-        status = app(standalone_mode=False) or 0
+        status = app(prog_name="mami-deid", standalone_mode=False) or 0
     except typer.Exit as ended:
         status = ended.exit_code
     except UsageError as error:

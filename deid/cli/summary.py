@@ -20,7 +20,7 @@ def print_summary(summary: Summary, *, dry_run: bool) -> None:
     _reasons(console.print, summary.dropped.total(), "left out on request", summary.dropped, {})
     _reasons(console.print, summary.skipped.total(), "skipped", summary.skipped, {})
     for number, words in (
-        (summary.without_id, "studies without a usable Patient ID, each a patient of its own"),
+        (summary.without_id, "studies or files without a usable patient id, each a patient of its own"),
         (summary.shared_uids, "instances share their SOP Instance UID with another"),
         (summary.weaker, "released with Patient Identity Removed = NO"),
         (summary.deleted, "outputs deleted"),
@@ -36,7 +36,16 @@ def print_summary(summary: Summary, *, dry_run: bool) -> None:
         f"         {phases} ({rate:.0f} files/s written)" if summary.released else f"         {phases}"
     )
     if summary.held:
-        console.print("         'mami-deid show REF' names the file behind a reference.")
+        console.print(
+            "         'mami-deid show REF', with the --out, --project or --state of this run, names the file "
+            "behind a reference."
+        )
+    if not (summary.units or summary.skipped):
+        console.print("         the input holds no file; give a folder with DICOM or NIfTI files.")
+    elif not summary.units:
+        console.print(
+            "         no file of the input is DICOM, NIfTI or BIDS; check that it is the right one."
+        )
 
 
 def _reasons(

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from deid import __version__
 from deid.core.errors import UsageError
-from deid.core.files import refuse_inside
+from deid.core.files import refuse_inside, strerror
 from deid.core.journal import Journal
 from deid.core.noise import NoiseCounter
 from deid.core.outputs import list_outputs, remove_outputs
@@ -201,7 +201,13 @@ def _context(fingerprint: str, recipe: Recipe, options: ScrubOptions, keep_times
 
 def _check_output(options: ScrubOptions, journal: Journal, context: bytes) -> None:
     """OUT belongs to one project, made in one way; anything else in it stops the run."""
-    if options.replace or not options.out.is_dir():
+    try:
+        exists = options.out.is_dir()
+    except OSError as error:
+        raise UsageError(
+            f"the output folder cannot be reached: {strerror(error)}; check its rights."
+        ) from None
+    if options.replace or not exists:
         return
     found = list(list_outputs(options.out))
     known = journal.outcomes.known_outputs()
