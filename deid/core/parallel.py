@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -20,6 +21,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _QUEUED_PER_JOB = 2
+_ALLOCATIONS = 200_000
 
 
 def map_batches(
@@ -46,6 +48,10 @@ def map_batches(
         One result a task or part, in any order. Close the iterator when it is left early: that waits for the
         processes.
     """
+    # What is loaded stays loaded: the collector need not look at it again, nor a forked process copy it.
+    # The walk makes many objects and no cycles, so looking for cycles can be rare.
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS, 20, 100)
     if jobs == 1:
         yield from map(function, tasks)
         return

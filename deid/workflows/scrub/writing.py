@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deid.core.errors import Held
-from deid.core.identifiers import KnownIdentifiers
+from deid.core.identifiers import Identifier, KnownIdentifiers
 from deid.core.keys import ProjectKey
 from deid.core.noise import NoiseCounter
 from deid.core.outcomes import Outcome, Status
@@ -110,6 +110,7 @@ class _Writer:
         self._pseudonyms = Pseudonyms(setup.key, keep_times=setup.keep_times)
         self._noise = NoiseCounter.installed()
         self._staging = Staging(setup.stage)
+        self._latest: tuple[tuple[str, tuple[Identifier, ...]], PatientRelease, Context] | None = None
         self._own: list[str] = []  # what the unit at hand has staged
 
     def write(self, batch: Batch) -> Written:
@@ -130,9 +131,12 @@ class _Writer:
         self._staging.close()
 
     def _part(self, part: PatientUnits, result: Written) -> None:
-        known = KnownIdentifiers(part.identifiers)
-        dicom = self._dicom_release(part, known)
-        nifti = Context(self._pseudonyms, known, part.identity, dict(self._setup.subjects))
+        patient = (part.identity, part.identifiers)
+        if self._latest is None or self._latest[0] != patient:  # batches of one patient follow each other
+            known = KnownIdentifiers(part.identifiers)
+            nifti = Context(self._pseudonyms, known, part.identity, dict(self._setup.subjects))
+            self._latest = patient, self._dicom_release(part, known), nifti
+        _, dicom, nifti = self._latest
         result.outcomes += [self._unit(unit, dicom, nifti, result) for unit in part.units]
 
     def _dicom_release(self, part: PatientUnits, known: KnownIdentifiers) -> PatientRelease:
