@@ -43,10 +43,6 @@ class Lexicon:
             return False
         return word not in self.given and word not in self.family
 
-    def is_name(self, word: str) -> bool:
-        """Whether a folded word is a known given or family name and no other word."""
-        return (word in self.given or word in self.family) and not self.is_word(word)
-
 
 def _read(name: str) -> list[str]:
     text = (_DATA / name).read_text(encoding="ascii")

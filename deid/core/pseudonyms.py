@@ -8,7 +8,6 @@ the caller's concern.
 import base64
 import functools
 import hmac
-from collections.abc import Iterable
 
 from deid.core.dates import Shift
 from deid.core.keys import ProjectKey
@@ -98,16 +97,6 @@ class Pseudonyms:
         days = Shift.EARLIEST + int.from_bytes(digest[:8]) % (Shift.LATEST - Shift.EARLIEST + 1)
         minutes = 0 if self._keep_times else 1 + int.from_bytes(digest[8:16]) % 1439
         return Shift(days, minutes)
-
-
-def find_collisions(pairs: Iterable[tuple[str, bytes]]) -> set[str]:
-    """The pseudonyms that stand for more than one source.
-
-    Args:
-        pairs: Each pseudonym with the keyed digest of its source (:meth:`Pseudonyms.digest`).
-    """
-    first: dict[str, bytes] = {}
-    return {pseudonym for pseudonym, source in pairs if first.setdefault(pseudonym, source) != source}
 
 
 def _encode(value: str) -> bytes:

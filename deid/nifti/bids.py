@@ -46,12 +46,6 @@ class PathMapper:
         folders = [self._folder(parts, at, root) for at in range(len(parts) - 1)]
         return "/".join([*folders, self._file(parts, root)])
 
-    def map_folder(self, relative: str) -> str:
-        """The release path of a folder."""
-        parts = PurePosixPath(relative).parts
-        root = dataset_root((*parts, ""))
-        return "/".join(self._folder((*parts, ""), at, root) for at in range(len(parts)))
-
     def map_reference(self, value: str, relative: str) -> str | None:
         """Maps a path inside a sidecar: ``IntendedFor``, ``Sources``, ``filename`` columns, ``bids::`` URIs.
 

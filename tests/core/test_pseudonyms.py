@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deid.core.keys import ProjectKey, new_key
-from deid.core.pseudonyms import Pseudonyms, find_collisions
+from deid.core.pseudonyms import Pseudonyms
 
 KEY = ProjectKey(bytes(range(32)))
 P = Pseudonyms(KEY)
@@ -72,11 +72,6 @@ def test_a_worker_process_gets_the_same_pseudonyms() -> None:
 
 def test_undecodable_names_stay_distinct() -> None:
     assert len({P.reference(name) for name in ("a\udc80", "a\udcff", "a\ud800", "a?")}) == 4
-
-
-def test_collisions_are_found() -> None:
-    assert find_collisions([("A", b"1"), ("B", b"2"), ("A", b"1")]) == set()
-    assert find_collisions([("A", b"1"), ("B", b"2"), ("A", b"3"), ("A", b"1")]) == {"A"}
 
 
 FROZEN = {

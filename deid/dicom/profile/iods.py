@@ -54,11 +54,6 @@ def sop_classes() -> tuple[str, ...]:
     return tuple(_tables()[0])
 
 
-def is_known(sop_class: str) -> bool:
-    """Whether the IOD of a SOP class is known."""
-    return sop_class in _tables()[0]
-
-
 @functools.lru_cache(4096)
 def _nodes_at(sop_class: str, parents: tuple[int, ...]) -> tuple[_Node, ...]:
     """The descriptions of one place in an object, one for each module that knows it."""
