@@ -122,20 +122,21 @@ class InputIndex:
         query = "SELECT patient, count(*) FROM inputs GROUP BY patient ORDER BY patient"
         return self._database.rows(query)
 
-    def records(self, patient: bytes | None = None) -> Iterator[InputRow]:
-        """The inputs of one patient or of all, ordered by patient and ref, read in pages.
+    def records(self, patient: bytes | None = None, kind: str | None = None) -> Iterator[InputRow]:
+        """The inputs of one patient or kind, or all, ordered by patient and ref, read in pages.
 
         The journal may be written to between two rows; ``path`` is left empty (:meth:`Journal.path`).
         """
         query = (
             "SELECT ref, size, mtime_ns, ctime_ns, kind, patient, record FROM inputs "
-            "WHERE (patient, ref) > (?, ?) AND patient <= ? ORDER BY patient, ref LIMIT ?"
+            "WHERE (patient, ref) > (?, ?) AND patient <= ? AND (? IS NULL OR kind = ?) "
+            "ORDER BY patient, ref LIMIT ?"
         )
         last_patient, last_ref = patient or b"", b""
         end = b"\xff" * 17 if patient is None else patient
-        while page := self._database.rows(query, (last_patient, last_ref, end, _PAGE)):
-            for ref, size, mtime, ctime, kind, owner, record in page:
-                yield InputRow(ref, size, mtime, ctime, kind, owner, self._sealer.unseal(record, ref))
+        while page := self._database.rows(query, (last_patient, last_ref, end, kind, kind, _PAGE)):
+            for ref, size, mtime, ctime, word, owner, record in page:
+                yield InputRow(ref, size, mtime, ctime, word, owner, self._sealer.unseal(record, ref))
             last_ref, last_patient = page[-1][0], page[-1][5]
 
 

@@ -125,8 +125,9 @@ class Planner:
             )
         return tuple(batch)
 
-    def _rows(self) -> Iterator[InputRow]:
-        return (row for row in self._journal.inputs.records() if row.ref not in self._gone)
+    def _rows(self, kind: str | None = None) -> Iterator[InputRow]:
+        rows = self._journal.inputs.records(kind=kind)
+        return (row for row in rows if row.ref not in self._gone)
 
     def _parts_of_patients(self) -> Iterator[PatientUnits]:
         for patient, group in groupby(self._rows(), key=lambda row: row.patient):
@@ -203,7 +204,7 @@ class Planner:
     def _meet_people(self) -> None:
         """Learn from BIDS tables what they say of each person, and what all files say of anybody."""
         names = subject_map(self._patients)
-        for entry in (self._entry(row) for row in self._rows() if row.kind == NIFTI):
+        for entry in map(self._entry, self._rows(NIFTI)):
             assert isinstance(entry.record, NiftiRecord)
             self._everybody.update(entry.record.identifiers)
             if entry.record.kind is FileKind.TABLE:
