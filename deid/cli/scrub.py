@@ -5,54 +5,75 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deid.cli.terminal import ProgressLine, ask_passphrase, print_json
+from deid.cli.project import KeyFile, ProjectName, StateFolder, prompt
+from deid.cli.terminal import ProgressLine, print_json
+
+if TYPE_CHECKING:
+    from deid.workflows.scrub.options import ScrubOptions
+
+
+Source = Annotated[
+    Path | None, typer.Argument(metavar="IN", help="Folder or file to read; not given with --files-from.")
+]
+Out = Annotated[Path | None, typer.Argument(metavar="OUT", help="Folder to write.")]
+FilesFrom = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Read the paths of IN from a file, or with - from standard input."),
+]
+Null = Annotated[bool, typer.Option("--null", "-0", help="Paths of --files-from end with NUL.")]
+RecipeFile = Annotated[Path | None, typer.Option(help="YAML recipe; see 'profile schema'.")]
+Preset = Annotated[str, typer.Option(help="research or basic; where no recipe is given.")]
+PatientMap = Annotated[
+    Path | None,
+    typer.Option("--patient-map", "--subject-map", help="CSV: path, folder or id, and the patient."),
+]
+Risk = Annotated[
+    str, typer.Option(help="hold or release what may show text or a face until a step has looked.")
+]
+Documents = Annotated[str, typer.Option(help="hold, drop or keep encapsulated documents.")]
+KeepTimes = Annotated[bool, typer.Option(help="Leave times of day as they are.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Processes; 0 for one a core.")]
+Part = Annotated[str, typer.Option(metavar="I/N", help="Write only part I of N of the patients.")]
+DryRun = Annotated[bool, typer.Option(help="Do everything but write.")]
+Diff = Annotated[
+    Path | None, typer.Option(help="Private file that receives every changed value (JSON lines).")
+]
+Replace = Annotated[bool, typer.Option(help="Make OUT anew; delete what else is in it.")]
+Prune = Annotated[bool, typer.Option(help="Delete outputs whose input is gone.")]
+HeldOk = Annotated[bool, typer.Option(help="Held units do not change the exit status.")]
+MaxHeld = Annotated[
+    str, typer.Option(metavar="N|P%", help="Up to so many held units do not change the exit status.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output.")]
 
 
 def command(
-    source: Annotated[
-        Path | None, typer.Argument(metavar="IN", help="Folder or file to read; not given with --files-from.")
-    ] = None,
-    out: Annotated[Path | None, typer.Argument(metavar="OUT", help="Folder to write.")] = None,
-    files_from: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Read the paths of IN from a file, or with - from standard input."),
-    ] = None,
-    null: Annotated[bool, typer.Option("--null", "-0", help="Paths of --files-from end with NUL.")] = False,
-    project: Annotated[str | None, typer.Option(help="Project that shares key and pseudonyms.")] = None,
-    state: Annotated[Path | None, typer.Option(help="State folder of the project.")] = None,
-    key_file: Annotated[Path | None, typer.Option(help="File with the project's key.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="YAML recipe; see 'profile schema'.")] = None,
-    preset: Annotated[str, typer.Option(help="research or basic; where no recipe is given.")] = "research",
-    patient_map: Annotated[
-        Path | None,
-        typer.Option("--patient-map", "--subject-map", help="CSV: path, folder or id, and the patient."),
-    ] = None,
-    on_risk: Annotated[
-        str, typer.Option(help="hold or release what may show text or a face until a step has looked.")
-    ] = "hold",
-    encapsulated: Annotated[str, typer.Option(help="hold, drop or keep encapsulated documents.")] = "hold",
-    keep_times: Annotated[bool, typer.Option(help="Leave times of day as they are.")] = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Processes; 0 for one a core.")] = 0,
-    shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Write only part I of N of the patients.")
-    ] = "1/1",
-    dry_run: Annotated[bool, typer.Option(help="Do everything but write.")] = False,
-    diff: Annotated[
-        Path | None, typer.Option(help="Private file that receives every changed value (JSON lines).")
-    ] = None,
-    replace: Annotated[bool, typer.Option(help="Make OUT anew; delete what else is in it.")] = False,
-    prune: Annotated[bool, typer.Option(help="Delete outputs whose input is gone.")] = False,
-    held_ok: Annotated[bool, typer.Option(help="Held units do not change the exit status.")] = False,
-    max_held: Annotated[
-        str, typer.Option(metavar="N|P%", help="Up to so many held units do not change the exit status.")
-    ] = "0",
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the summary as JSON on standard output.")
-    ] = False,
+    source: Source = None,
+    out: Out = None,
+    files_from: FilesFrom = None,
+    null: Null = False,
+    project: ProjectName = None,
+    state: StateFolder = None,
+    key_file: KeyFile = None,
+    recipe: RecipeFile = None,
+    preset: Preset = "research",
+    patient_map: PatientMap = None,
+    on_risk: Risk = "hold",
+    encapsulated: Documents = "hold",
+    keep_times: KeepTimes = False,
+    jobs: Jobs = 0,
+    shard: Part = "1/1",
+    dry_run: DryRun = False,
+    diff: Diff = None,
+    replace: Replace = False,
+    prune: Prune = False,
+    held_ok: HeldOk = False,
+    max_held: MaxHeld = "0",
+    json: AsJson = False,
 ) -> None:
     """De-identify the tree IN into OUT.
 
@@ -60,16 +81,7 @@ def command(
     layout, all under keyed pseudonyms. What is not understood, or may still show a text or a face, is held
     back and counted with its reason; 'mami-deid show REF' says which file a reference means.
     """
-    from deid.cli.summary import print_summary
-    from deid.workflows.scrub import scrub
-    from deid.workflows.scrub.options import (
-        Encapsulated,
-        HeldLimit,
-        OnRisk,
-        ScrubOptions,
-        Shard,
-        one_of,
-    )
+    from deid.workflows.scrub.options import Encapsulated, HeldLimit, OnRisk, ScrubOptions, Shard, one_of
 
     source, out, listed = _paths(source, out, files_from, null)
     options = ScrubOptions(
@@ -93,13 +105,21 @@ def command(
         prune=prune,
         held_limit=None if held_ok else HeldLimit.parse(max_held),
     )
+    raise typer.Exit(_run(options, json=json))
+
+
+def _run(options: ScrubOptions, *, json: bool) -> int:
+    """Scrub, print the summary, and return the exit status."""
+    from deid.cli.summary import print_summary
+    from deid.workflows.scrub import scrub
+
     with ProgressLine() as progress:
-        summary = scrub(options, progress.update, ask_passphrase if sys.stdin.isatty() else None)
+        summary = scrub(options, progress.update, prompt())
     if json:
         print_json(summary.to_json())
     else:
-        print_summary(summary, dry_run=dry_run)
-    raise typer.Exit(summary.exit_status(options.held_limit))
+        print_summary(summary, dry_run=options.dry_run)
+    return summary.exit_status(options.held_limit)
 
 
 def _cores() -> int:

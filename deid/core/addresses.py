@@ -3,11 +3,9 @@
 A street name alone is no address; a number, a state or a postal code must stand beside it.
 """
 
-import re
 from collections.abc import Iterator
-from re import Pattern
 
-from deid.core.datetext import Removal
+from deid.core.datetext import Removal, compiled
 from deid.core.folding import Text, word_set, words_of
 from deid.core.hints import STREETS, Hint
 from deid.core.lexicon import lexicon
@@ -48,20 +46,18 @@ _GERMAN_ENDING = (
     "|-(?:Str\\.|Weg|Ring|Platz|Allee|Gasse|Damm|Ufer)|STRASSE|STRAßE|STR\\.|gatan)"
 )
 
-_AMERICAN = re.compile(
+_AMERICAN = (
     rf"(?<![\w.])\d{{1,6}}[A-Za-z]?(?:-\d{{1,5}})? (?:[NSEW]{{1,2}}\.? )?"
     rf"(?:(?:{_CAPITAL}\.?|[A-Z]\.|\d{{1,3}}(?:st|nd|rd|th)) ){{1,4}}?"
     rf"(?:(?:{_SURE})(?!\w)\.?(?: [NSEW]{{1,2}}(?!\w))?{_TAIL}"
     rf"|(?:{_STREET}|{_CAPITAL})(?!\w){_ROOM}?[,\r\n ]{{1,3}}(?:{_CITY},? )?(?:{_STATES}),? {_ZIP}(?!\w))"
 )
-_TOWN = re.compile(
-    rf"(?<!\w)(?P<city>{_CITY}), ?(?P<state>{_STATES}|{_STATE_NAMES})(?P<zip>[, ]{{1,2}}{_ZIP})?(?!\w)"
-)
-_PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
+_TOWN = rf"(?<!\w)(?P<city>{_CITY}), ?(?P<state>{_STATES}|{_STATE_NAMES})(?P<zip>[, ]{{1,2}}{_ZIP})?(?!\w)"
+_PATTERNS: tuple[tuple[int, str], ...] = (
     (Hint.STREET, _AMERICAN),
     (
         Hint.BOX,
-        re.compile(
+        (
             r"(?<!\w)(?:(?:PSC|CMR|Unit|USNS|USS|USCGC|USNV) \w{1,20}(?:,? Box \d{1,6})?[,\s]{1,3})?"
             r"(?:APO|FPO|DPO),? (?:AA|AE|AP),? \d{5}(?:-\d{4})?"
             r"|(?<!\w)(?:PSC|CMR|Unit) \d{1,6},? Box \d{1,6}"
@@ -70,7 +66,7 @@ _PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
     ),
     (
         Hint.GERMAN,
-        re.compile(
+        (
             rf"(?<!\w)(?:[A-ZÄÖÜ][\w.-]{{0,30}} ){{0,2}}[A-ZÄÖÜ][\w-]{{0,40}}?{_GERMAN_ENDING} "
             rf"{{0,2}}\d{{1,4}} ?[a-zA-Z]?"
             rf"(?!\w){_TAIL}"
@@ -83,7 +79,7 @@ _PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
     ),
     (
         Hint.FRENCH,
-        re.compile(
+        (
             r"(?<!\w)\d{1,4}(?: ?bis| ?ter)?,? (?:rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse"
             r"|quai|cours|Rue|"
             rf"Avenue|Boulevard|Place|Chemin|Allée|Impasse|Quai) (?:(?:de|du|des|la|le|les|[dl]['\u2019]"
@@ -93,7 +89,7 @@ _PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
     ),
     (
         Hint.ROMANCE,
-        re.compile(
+        (
             r"(?<!\w)(?:Calle|C/|Avda\.?|Avenida|Av\.|Paseo|Plaza|Carrer|Via|Viale|Piazza|Corso|Largo|Rua"
             r"|Travessa|Praça) ?"
             rf"(?:(?:de|del|la|los|las|di|della|dei|da|do|das|dos|{_CAPITAL}) ){{0,5}}"
@@ -102,7 +98,7 @@ _PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
     ),
     (
         Hint.HOME,
-        re.compile(
+        (
             r"(?i:(?<!\w)(?:lives|living|resid(?:es|ing)|wohnhaft|(?:home |mailing )?address|addr|adresse"
             r"|anschrift|"
             r"direcci[oó]n|indirizzo|adres|habite|domicili[eé]))(?: (?:at|in|bei|à|en|a))?\.?[ :]{1,3}"
@@ -113,7 +109,7 @@ _PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
     (
         # Any street, if a town with its postal code follows.
         Hint.DIGITS,
-        re.compile(
+        (
             rf"(?<!\w)(?:(?:{_CAPITAL}|de|der|den|van|von|la|le|di|al\.|aleja|ul\.) ){{0,4}}{_CAPITAL},? "
             rf"\d{{1,4}}"
             r"(?:[/-]\d{1,4})?[a-z]?(?:, | ?[\r\n]{1,2})(?:[A-Z]{1,2}-)?\d{2}-?\d{2,3}(?: ?[A-Z]{2}(?!\w))?"
@@ -122,22 +118,22 @@ _PATTERNS: tuple[tuple[int, Pattern[str]], ...] = (
     ),
     (
         Hint.DIGITS,
-        re.compile(
+        (
             rf"(?<!\w)\d{{1,5}}[a-z]? {_CITY}[,\r\n]{{1,2}} ?(?:{_CITY}[,\r\n ]{{1,2}}){{1,2}}"
             r"[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}(?!\w)"
         ),
     ),
-    (Hint.DIGITS, re.compile(rf"(?<!\w)(?:D|A|CH|DE|AT|F|NL|B|L|I|E)-\d{{4,5}}(?: {_CITY})?(?!\w)")),
+    (Hint.DIGITS, (rf"(?<!\w)(?:D|A|CH|DE|AT|F|NL|B|L|I|E)-\d{{4,5}}(?: {_CITY})?(?!\w)")),
     (
         Hint.POSTCODE,
-        re.compile(
+        (
             r"(?i:(?<!\w)(?:zip(?: ?code)?|plz|post(?:al)? ?code|postleitzahl|code postal|cap"
             r"|cp))\.?[ :#]{1,3}"
             rf"(?:\d{{4,5}}(?:-\d{{3,4}})?|[A-Z]{{1,2}}\d[A-Z\d]? ?\d[A-Z]{{2}})(?: {_CITY})?(?!\w)"
         ),
     ),
 )
-_UK_POSTCODE = re.compile(
+_UK_POSTCODE = (
     r"(?<![\w-])(?:[A-PR-UWYZ][A-HK-Y]?\d[A-Z\d]|[A-PR-UWYZ][A-HK-Y]\d) \d[ABD-HJLNP-UW-Z]{2}(?!\w)"
 )
 _UNITS = word_set("SE ES ST TH ND RD AP LA RA")
@@ -148,15 +144,15 @@ def address_removals(text: Text, hints: int) -> Iterator[Removal]:
     source = text.source
     for hint, pattern in _PATTERNS:
         if hints & hint:
-            for match in pattern.finditer(source):
+            for match in compiled(pattern).finditer(source):
                 yield match.start(), match.start() + len(match[0].rstrip(" ,")), ""
     if "," in source:
-        for match in _TOWN.finditer(source):
+        for match in compiled(_TOWN).finditer(source):
             city = words_of(match["city"])
             unknown = [word for word in city if not lexicon().is_word(word)]
             if (unknown and match["state"] not in _MEDICAL_STATES) or match["zip"]:
                 yield match.start(), match.end(), ""
     if hints & (Hint.DIGITS | Hint.POSTCODE):
-        for match in _UK_POSTCODE.finditer(source):
+        for match in compiled(_UK_POSTCODE).finditer(source):
             if match[0][-2:] not in _UNITS:
                 yield match.start(), match.end(), ""

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 MAGIC = b"MAMI-DEID-CROSSWALK"
 VERSION = 1
 
+SHORTEST_PASSPHRASE = 12
+"""Characters; whoever gets the file can try passphrases at leisure."""
+
 _PASSPHRASE, _X25519, _RSA = 1, 2, 3
 _PIECE = 1 << 16
 _INFO = b"mami-deid crosswalk v1"
@@ -218,8 +221,11 @@ def _cipher(content_key: bytes) -> "AESGCM":
 def _make_lock(recipient: Passphrase | PublicKey) -> tuple[bytes, int, bytes]:
     """A content key used once, the mode, and the lock that holds it."""
     if isinstance(recipient, Passphrase):
-        if not recipient.text:
-            raise UsageError("the passphrase is empty; give one.")
+        if len(recipient.text) < SHORTEST_PASSPHRASE:
+            raise UsageError(
+                f"the passphrase of the crosswalk is too short; give one of {SHORTEST_PASSPHRASE} characters "
+                "or more (several words, say), or encrypt to a public key (--public-key)."
+            )
         lock = bytes((SCRYPT_LOG2_N, SCRYPT_R, SCRYPT_P)) + os.urandom(SALT_BYTES)
         return passphrase_key(recipient.text, lock[3:], SCRYPT_LOG2_N, SCRYPT_R, SCRYPT_P), _PASSPHRASE, lock
     from cryptography.exceptions import UnsupportedAlgorithm

@@ -4,6 +4,7 @@ Every date finer than a year goes, as do times of day beside it; ages of 90 and 
 E.3.6 and 45 CFR 164.514(b)(2)(i)(C)). Years alone and times without a date stay.
 """
 
+import functools
 import re
 from collections.abc import Iterator
 from re import Match
@@ -15,6 +16,9 @@ Removal = tuple[int, int, str]
 """Start and end in the source, and what takes the place."""
 
 OLD = "90+"
+compiled = functools.cache(re.compile)
+"""Compile a pattern on its first use: long ones take milliseconds, and few texts call for all of them."""
+
 _MONTH = "(?:" + "|".join(sorted(set(MONTHS), key=len, reverse=True)) + r")(?![a-z])\.?"
 _TIME = (
     r"(?:[ ,t@_-]{0,3}(?:(?:at|um|a|alle|as|om|kl|las|ore|h)\.? ?)?(?:[01]?\d|2[0-3])[:.h][0-5]\d"
@@ -23,7 +27,7 @@ _TIME = (
 )
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _YEAR = r"(?:1[89]|20)\d\d"
-_NUMERIC = re.compile(
+_NUMERIC = (
     rf"(?<!\d)(?<!\d\.)(?:"
     rf"{_YEAR}(?P<joint>[-/._ ])(?:0?[1-9]|1[0-2])(?P=joint){_DAY}(?!\d)"
     rf"|{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
@@ -36,7 +40,7 @@ _NUMERIC = re.compile(
 )
 _WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?,? )?"
 _OF = r"(?:(?:de|del|of) )?"
-_WORDED = re.compile(
+_WORDED = (
     rf"(?<![a-z\d]){_WEEKDAY}(?:"
     rf"{_DAY}(?:st|nd|rd|th|er|º|ª)?[ .,/_-]{{0,3}}(?:(?:of|de|d'|di) ?)?(?P<month>{_MONTH})"
     rf"(?:[ ,.'/_-]{{0,3}}{_OF}(?P<year>{_YEAR}|\d\d(?!\d)))?"
@@ -46,7 +50,7 @@ _WORDED = re.compile(
     rf"|(?P<year4>{_YEAR})[ ./_-]{{1,2}}{_MONTH}(?:[ ./_-]{{1,2}}{_DAY}(?!\d))?)"
     rf"{_TIME}"
 )
-_PARTIAL = re.compile(
+_PARTIAL = (
     r"(?<![a-z])(?:on|since|until|till|dated?|am|vom|seit|le|el|il) "
     r"(?P<day>(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.)"
     r"(?![\d/])"
@@ -58,7 +62,7 @@ _UNIT = (
     r"(?:year|yr|jahr|jaehr|ans|anos|anni|jaar|jarig|y|j)(?:s|e|ig(?:e[rns]?)?|ige?)?"
     r"(?:[ -]{0,2}olds?|[ ./]?o(?![a-z])\.?)?(?![a-z])"
 )
-_AGE = re.compile(
+_AGE = (
     rf"(?<![\d.,+-])0?(?:9\d|1[0-2]\d)[ -]{{0,2}}{_UNIT}"
     r"|(?<![a-z])(?:aged?|alter|edad|eta|leeftijd|idade)"
     r"(?P<label>\.?[ :=]{0,3}(?:of |von |de )?0?(?:9\d|1[0-2]\d))(?![\d+%]|[.,]\d)"
@@ -69,14 +73,14 @@ def date_removals(text: Text, hints: int) -> Iterator[Removal]:
     """Dates of a text."""
     folded = text.folded
     if hints & Hint.DIGITS:
-        for match in _NUMERIC.finditer(folded):
+        for match in compiled(_NUMERIC).finditer(folded):
             if match["a"] is None or _is_day_month_year(match):
                 yield *text.span(*match.span()), ""
     if "/" in folded or "." in folded:
-        for match in _PARTIAL.finditer(folded):
+        for match in compiled(_PARTIAL).finditer(folded):
             yield *text.span(*match.span("day")), ""
     if hints & Hint.MONTH:
-        for match in _WORDED.finditer(folded):
+        for match in compiled(_WORDED).finditer(folded):
             if _is_worded_date(text, match):
                 yield *text.span(*match.span()), ""
 
@@ -85,7 +89,7 @@ def age_removals(text: Text, hints: int) -> Iterator[Removal]:
     """Ages of 90 and more, which become ``90+``; never longer than before."""
     if not hints & Hint.AGE:
         return
-    for match in _AGE.finditer(text.folded):
+    for match in compiled(_AGE).finditer(text.folded):
         group = "label" if match["label"] else 0
         start, end = text.span(*match.span(group))
         # The sign and blanks before the number make room for the plus.

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from deid.core.errors import Held, UsageError
+from deid.core.errors import UsageError
 
 SYMBOLIC_LINK = "symbolic link"
 LINK_OUT_OF_TREE = "symbolic link out of the tree"
@@ -163,25 +163,6 @@ def discover_listed(paths: Iterable[Path]) -> Iterator[InputFile | SkippedInput]
             if item.relative not in seen:
                 seen.add(item.relative)
                 yield item
-
-
-def open_input(file: InputFile) -> int:
-    """Opens an input for reading and returns its descriptor, which the caller closes.
-
-    Raises:
-        Held: It is gone, may not be read, or is not the file that was found (its size or time changed).
-    """
-    try:
-        # O_NONBLOCK: a pipe put in the place of the file must not stop the run.
-        descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        gone = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-        raise Held("unreadable: vanished" if gone else f"unreadable: {strerror(error)}") from None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns):
-        os.close(descriptor)
-        raise Held("unreadable: changed during the run")
-    return descriptor
 
 
 def strerror(error: OSError) -> str:

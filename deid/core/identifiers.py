@@ -13,7 +13,8 @@ position (:mod:`deid.core.people`).
 * Several words (``Li Wei``, ``J. Doe``): in a row, with any separators; persons and codes in raw bytes too.
 * A surname that is an eponym (``Smith``): whole words, but not beside *disease*, *cyst*, *fracture* ...
 * One or two characters, or a medical, technical or everyday word (``1``, ``12``, ``Li``, ``HEAD``,
-  ``MR``, ``Parkinson``): field-wise: where it is the whole field, and in name and record-number positions.
+  ``MR``, ``Parkinson``): field-wise: where it is the whole field, and in name and record-number positions
+  (:mod:`deid.core.numbered`).
 
 So a patient called Li or Head, or with the id 1 or MR, does not empty every text: ``MR HEAD`` stays. What
 this cannot see: identifiers that no header of the patient names and no pattern describes, and misspelt
@@ -24,9 +25,10 @@ from collections.abc import Iterable
 
 from deid.core.cleaning import removals
 from deid.core.datetext import Removal
-from deid.core.folding import Text, read, word_set
+from deid.core.folding import Text, read
 from deid.core.kinds import Identifier, Kind
-from deid.core.matching import Matcher, matches_at
+from deid.core.matching import Matcher
+from deid.core.numbered import numbered
 from deid.core.rawsearch import RawSearch
 
 __all__ = ["Identifier", "Kind", "KnownIdentifiers"]
@@ -34,9 +36,6 @@ __all__ = ["Identifier", "Kind", "KnownIdentifiers"]
 _ROUNDS = 6
 _LONG_TEXT, _FEW_ROUNDS = 4096, 3  # who builds a long text that takes more shall not gain time
 _HOLE = "\ufdd0"  # a noncharacter: stands for removed text while cleaning with a marker
-_NUMBER_LABELS = word_set(
-    "id ids mrn pid nr no num number patid patientid acc accession case chart record fall fallnr identifier"
-)
 _JUNCTION = " \t,;_-^/:|=&"
 _OPEN, _CLOSE = "([{<\"'", ")]}>\"'"
 
@@ -63,7 +62,7 @@ class KnownIdentifiers:
             pieces.append(b"%d:%b%d:%b" % (len(kind), kind, len(value), value))
         return b"".join(pieces)
 
-    def clean(self, text: str, marker: str = "") -> str:
+    def clean(self, text: str, marker: str = "", *, patterns: bool = True) -> str:
         """Remove identity from free text and keep its medical meaning.
 
         Cleaning what was cleaned changes nothing, and :meth:`residue` finds nothing in it. Text without
@@ -72,6 +71,7 @@ class KnownIdentifiers:
         Args:
             text: One value of any length.
             marker: What stands for each removed span; with none, spaces are tidied and the text never grows.
+            patterns: Remove also what only looks like identity; else nothing but what is known goes.
 
         Returns:
             The cleaned text; empty where nothing but separators is left.
@@ -81,7 +81,7 @@ class KnownIdentifiers:
             work = work.replace(marker, _HOLE)
         start = work
         for _ in range(_ROUNDS if len(text) <= _LONG_TEXT else _FEW_ROUNDS):
-            found = self._removals(read(work))
+            found = self._removals(read(work), patterns)
             if not found:
                 break
             work = _cut(work, found, _HOLE if marker else "")
@@ -110,7 +110,7 @@ class KnownIdentifiers:
         view = read(text)
         for _, _, kind in self._matcher.find(view):
             return kind
-        return next((kind for _, _, kind in self._numbered(view)), None)
+        return next((kind for _, _, kind in numbered(view, self._matcher.fields)), None)
 
     def numbers(self) -> frozenset[bytes]:
         """Identifiers that are six digits or more and nothing else, to be compared with whole numbers."""
@@ -130,31 +130,11 @@ class KnownIdentifiers:
             self._raw = RawSearch(self._identifiers)
         return self._raw.find(haystack)
 
-    def _removals(self, view: Text) -> list[Removal]:
+    def _removals(self, view: Text, patterns: bool) -> list[Removal]:
         found: list[Removal] = [(start, end, "") for start, end, _ in self._matcher.find(view)]
-        found += ((start, end, "") for start, end, _ in self._numbered(view))
-        found += removals(view, self._names)
-        return found
-
-    def _numbered(self, view: Text) -> list[tuple[int, int, Kind]]:
-        """Short identifiers in a record-number position: ``ID 12``, ``MRN: 1``, ``Pat-Nr. AB``."""
-        fields = self._matcher.fields
-        found: list[tuple[int, int, Kind]] = []
-        words = view.words
-        for place in range(len(words) - 1):
-            if words[place] not in _NUMBER_LABELS or words[place + 1] in _NUMBER_LABELS:
-                continue
-            gap = view.source[view.ends[place] : view.starts[place + 1]]
-            if len(gap) > 4 or gap.strip(" .:=#-_"):
-                continue
-            for length in (3, 2, 1):
-                sequence = tuple(words[place + 1 : place + 1 + length])
-                kind = fields.get(sequence)
-                if kind in (Kind.ID, Kind.OTHER) and (sequence[0].isdecimal() or ":" in gap or "=" in gap):
-                    end = matches_at(view, place + 1, sequence)
-                    if end >= 0:
-                        found.append((view.starts[place], end, kind))
-                        break
+        found += ((start, end, "") for start, end, _ in numbered(view, self._matcher.fields))
+        if patterns:
+            found += removals(view, self._names)
         return found
 
 

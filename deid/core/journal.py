@@ -192,6 +192,11 @@ class Journal:
         found = self._database.rows("SELECT ref, path FROM paths WHERE ref=?", (ref,))
         return self._open_path(*found[0]) if found else None
 
+    def paths(self, refs: Collection[bytes]) -> dict[bytes, str]:
+        """The relative paths behind refs, where they are known."""
+        found = self._database.rows_of("SELECT ref, path FROM paths WHERE ref IN", refs)
+        return {ref: self._open_path(ref, path) for ref, path in found}
+
     def resolve(self, reference: str) -> list[str]:
         """The relative paths that a reference of a message stands for (``#`` and 4 or more hex digits).
 

@@ -80,26 +80,49 @@ def new_key() -> ProjectKey:
     return ProjectKey(os.urandom(KEY_BYTES))
 
 
-def parse_key(text: str) -> ProjectKey:
+def parse_key(text: str, what: str = "the key") -> ProjectKey:
     """Reads a key written as hexadecimal digits or base64 (standard or URL-safe alphabet).
+
+    Args:
+        text: The key.
+        what: How messages call it.
 
     Raises:
         UsageError: It is neither, or decodes to fewer than 32 bytes.
     """
-    compact = "".join(text.split())
-    try:
-        return ProjectKey(bytes.fromhex(compact))
-    except ValueError:
-        pass
-    try:
-        standard = compact.replace("-", "+").replace("_", "/")
-        padded = standard + "=" * (-len(standard) % 4)
-        return ProjectKey(base64.b64decode(padded, validate=True))
-    except (binascii.Error, ValueError):
+    secret = _decoded("".join(text.split()))
+    if secret is None:
         raise UsageError(
-            "the key is neither hexadecimal nor base64; "
+            f"{what} is neither hexadecimal nor base64; "
             "make one with: python -c 'import secrets; print(secrets.token_hex(32))'"
-        ) from None
+        )
+    return _checked(secret, what)
+
+
+def _decoded(compact: str) -> bytes | None:
+    try:
+        return bytes.fromhex(compact)
+    except ValueError:
+        standard = compact.replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _checked(secret: bytes, what: str) -> ProjectKey:
+    if len(secret) < KEY_BYTES:
+        raise UsageError(f"{what} has {len(secret)} bytes; it needs {KEY_BYTES} or more random bytes.")
+    return ProjectKey(secret)
+
+
+def key_source(key_file: Path | None, environment: Mapping[str, str]) -> str:
+    """Where the key of a project comes from, as messages call it."""
+    if key_file is not None:
+        return "the key of --key-file"
+    return (
+        f"the key of {KEY_VARIABLE}" if environment.get(KEY_VARIABLE) else "the key file in the state folder"
+    )
 
 
 def read_passphrase(environment: Mapping[str, str], prompt: Callable[[], str] | None) -> str:
@@ -117,28 +140,37 @@ def read_passphrase(environment: Mapping[str, str], prompt: Callable[[], str] | 
 
 
 def read_key_file(
-    path: Path, environment: Mapping[str, str], prompt: Callable[[], str] | None = None
+    path: Path,
+    environment: Mapping[str, str],
+    prompt: Callable[[], str] | None = None,
+    what: str = "the key file",
 ) -> ProjectKey:
     """Reads a key file: hexadecimal or base64 text, 32 raw bytes, or a key locked by a passphrase.
+
+    Args:
+        path: The file.
+        environment: May hold the passphrase.
+        prompt: Asks for it.
+        what: How messages call the file.
 
     Raises:
         UsageError: The file is missing, readable by others, of the wrong size, or its passphrase is wrong.
     """
-    data = _read_private(path)
+    data = _read_private(path, what)
     if data.startswith(_LOCKED_MAGIC):
         try:
             locked = base64.b64decode(data[len(_LOCKED_MAGIC) :], validate=False)
         except binascii.Error:
-            raise UsageError("the key file is damaged; restore it from a copy.") from None
-        return ProjectKey(unlock(locked, read_passphrase(environment, prompt), _LOCKED_MAGIC))
+            raise UsageError(f"{what} is damaged; restore it from a copy.") from None
+        return _checked(unlock(locked, read_passphrase(environment, prompt), _LOCKED_MAGIC), what)
     # 32 printable characters are far more likely a short text key than 32 random bytes.
     if len(data) == KEY_BYTES and not data.isascii():
         return ProjectKey(data)
     try:
-        return parse_key(data.decode("ascii"))
+        return parse_key(data.decode("ascii"), what)
     except UnicodeDecodeError:
         raise UsageError(
-            f"the key file has {len(data)} bytes that are not text; "
+            f"{what} has {len(data)} bytes that are not text; "
             f"a key is {KEY_BYTES} raw bytes, or hexadecimal or base64 text of {KEY_BYTES} bytes or more."
         ) from None
 
@@ -187,35 +219,36 @@ def load_key(
         UsageError: The key given cannot be used.
     """
     environment = os.environ if environment is None else environment
+    what = key_source(key_file, environment)
     if key_file is not None:
-        return read_key_file(key_file, environment, prompt)
+        return read_key_file(key_file, environment, prompt, what)
     if environment.get(KEY_VARIABLE):
-        return parse_key(environment[KEY_VARIABLE])
+        return parse_key(environment[KEY_VARIABLE], what)
     if not default.exists():
         # Where another process of the same project was first, its key is the project's key.
         with contextlib.suppress(FileExistsError):
             write_key_file(default, new_key(), environment.get(PASSPHRASE_VARIABLE) or None)
-    return read_key_file(default, environment, prompt)
+    return read_key_file(default, environment, prompt, what)
 
 
-def _read_private(path: Path) -> bytes:
+def _read_private(path: Path, what: str) -> bytes:
     """The bytes of a file that only its owner may read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise UsageError(f"the key file cannot be opened: {strerror(error)}.") from None
+        raise UsageError(f"{what} cannot be opened: {strerror(error)}.") from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise UsageError("the key file is not a regular file; give a file with the key.")
+            raise UsageError(f"{what} is not a regular file; give a file with the key.")
         if status.st_mode & 0o077:
             raise UsageError(
-                f"the key file has mode {status.st_mode & 0o777:04o}, so others can read or write it; "
-                "run: chmod 600 on it."
+                f"{what} has mode {status.st_mode & 0o777:04o}, so others can read or write it; "
+                "run chmod 600 on it."
             )
         data = os.read(descriptor, _MAX_KEY_FILE + 1)
     finally:
         os.close(descriptor)
     if len(data) > _MAX_KEY_FILE:
-        raise UsageError(f"the key file is larger than {_MAX_KEY_FILE} bytes; this is not a key.")
+        raise UsageError(f"{what} is larger than {_MAX_KEY_FILE} bytes; this is not a key.")
     return data

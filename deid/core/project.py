@@ -19,7 +19,7 @@ from typing import Self
 from deid.core.errors import UsageError
 from deid.core.files import lies_inside, refuse_inside, strerror
 from deid.core.journal import Journal
-from deid.core.keys import KEY_VARIABLE, ProjectKey, load_key
+from deid.core.keys import KEY_VARIABLE, ProjectKey, key_source, load_key
 from deid.core.pseudonyms import Pseudonyms
 
 APPLICATION = "mami-deid"
@@ -124,7 +124,7 @@ class Project:
             if not given:
                 _check_key_is_there(state, create)
             key = load_key(state / _KEY, options.key_file, environment, prompt)
-            _check_fingerprint(lock, key)
+            _check_fingerprint(lock, key, key_source(options.key_file, environment))
         except BaseException:
             os.close(lock)
             raise
@@ -198,7 +198,7 @@ def _check_key_is_there(state: Path, create: bool) -> None:
         )
 
 
-def _check_fingerprint(lock: int, key: ProjectKey) -> None:
+def _check_fingerprint(lock: int, key: ProjectKey, what: str) -> None:
     """Compares the key with the one the project began with; the lock file keeps its fingerprint."""
     own = key.fingerprint.encode("ascii")
     known = os.pread(lock, 64, 0)
@@ -207,7 +207,7 @@ def _check_fingerprint(lock: int, key: ProjectKey) -> None:
         os.fsync(lock)
     elif known != own:
         raise UsageError(
-            "the key is not the one this project was made with; give that key (--key-file, MAMI_DEID_KEY), "
+            f"{what} is not the one this project was made with; give that key (--key-file, MAMI_DEID_KEY), "
             "or name another project or output for the new key."
         )
 

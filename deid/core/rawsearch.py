@@ -67,6 +67,9 @@ class RawSearch:
         self._hashes: npt.NDArray[np.uint32] = np.concatenate(hashes) if hashes else np.zeros(0, np.uint32)
         lengths = [0, *(len(h) for h in hashes)]
         self._offsets = np.cumsum(lengths)[:-1] if hashes else np.zeros(0, np.int64)
+        self._is_ours = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
+        self._is_ours[self._hashes] = True
+        self._found = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)  # all False between two searches
 
     def find(self, haystack: bytes) -> list[tuple[int, int, Kind]]:
         """Start, end and kind of every hit, in order."""
@@ -78,9 +81,11 @@ class RawSearch:
         packed = original.translate(None, b"\0") if 0 in original else original
         if len(packed) < LONG:
             return []
-        table = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
-        table[_hashes(packed)] = True
-        candidates = np.flatnonzero(np.logical_and.reduceat(table[self._hashes], self._offsets))
+        hashes = _hashes(packed)
+        found = hashes[self._is_ours[hashes]]
+        self._found[found] = True
+        candidates = np.flatnonzero(np.logical_and.reduceat(self._found[self._hashes], self._offsets))
+        self._found[found] = False
         hits: set[tuple[int, int, Kind]] = set()
         places: npt.NDArray[np.intp] | None = None
         for index in candidates:
@@ -99,14 +104,10 @@ class RawSearch:
 def _hashes(data: bytes) -> "npt.NDArray[np.uint32]":
     import numpy as np
 
-    values = np.frombuffer(data, dtype=np.uint8).astype(np.uint32)
-    mixed = (
-        values[:-3]
-        | values[1:-2] << np.uint32(8)
-        | values[2:-1] << np.uint32(16)
-        | values[3:] << np.uint32(24)
-    )
-    hashes: npt.NDArray[np.uint32] = (mixed * np.uint32(2654435761)) >> np.uint32(32 - _TABLE_BITS)
+    # overlapping words of four bytes, one at every byte
+    words: npt.NDArray[np.uint32] = np.ndarray(max(len(data) - 3, 0), np.dtype("<u4"), data, strides=(1,))
+    hashes: npt.NDArray[np.uint32] = words * np.uint32(2654435761)
+    hashes >>= np.uint32(32 - _TABLE_BITS)
     return hashes
 
 

@@ -24,14 +24,11 @@ from deid.core.errors import Held, UsageError
 from deid.core.files import strerror, sync_folder
 from deid.core.outputs import FOLDER_FLAGS, PARTIAL_PREFIX, check_relative
 
-_PIECE = 1 << 20
+_BUFFER = _COPIED = 1 << 16
 _FLUSHERS = 4
 _LOCK = "lock"
 _FOREIGN_AGE = (
     3600.0  # seconds without a new file, after which a folder of another machine counts as left over
-)
-_NO_KERNEL_COPY = frozenset(
-    {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.EIO}
 )
 
 
@@ -112,12 +109,12 @@ class Staging:
         self._count += 1
         temporary = f"{self._count:08d}"
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             descriptor = os.open(temporary, flags, 0o666, dir_fd=self._partial)
         except OSError as error:
             raise Held(f"cannot be written: {strerror(error)}") from None
         try:
-            with os.fdopen(descriptor, "wb", buffering=_PIECE // 4, closefd=False) as stream:
+            with os.fdopen(descriptor, "wb", buffering=_BUFFER, closefd=False) as stream:
                 for chunk in chunks:
                     if isinstance(chunk, FileRange):
                         _copy_range(chunk, stream)
@@ -257,28 +254,18 @@ def remove_leftovers(out: Path) -> int:
 
 
 def _copy_range(part: FileRange, stream: BinaryIO) -> None:
-    """Copies inside the kernel where it can (sharing blocks on XFS, Btrfs, APFS), else in pieces of 1 MiB."""
+    """Copies piece by piece; each is read back while it is in the processor's cache, and compared."""
     stream.flush()
     target, offset, left = stream.fileno(), part.offset, part.length
-    kernel = hasattr(os, "copy_file_range")
+    at = os.lseek(target, 0, os.SEEK_CUR)
     while left:
-        try:
-            if kernel:
-                done = os.copy_file_range(part.descriptor, target, min(left, 8 * _PIECE), offset_src=offset)
-            else:
-                done = stream.write(_read(part.descriptor, min(left, _PIECE), offset))
-        except OSError as error:
-            if not kernel or error.errno not in _NO_KERNEL_COPY:
-                raise
-            kernel = False
-            continue
-        if not done:
-            # Some file systems answer 0 to the kernel copy; only a plain read shows the end.
-            if not kernel:
-                raise Held("unreadable: truncated")
-            kernel = False
-        offset, left = offset + done, left - done
-    stream.flush()
+        data = _read(part.descriptor, min(left, _COPIED), offset)
+        if not data:
+            raise Held("unreadable: truncated")
+        done = os.write(target, data)
+        if os.pread(target, done, at) != data[:done]:
+            raise Held("verification: the written bytes are not those that were read")
+        offset, at, left = offset + done, at + done, left - done
 
 
 def _read(descriptor: int, length: int, offset: int) -> bytes:

@@ -8,13 +8,14 @@ implicit islands inside ``UN`` (PS3.5 6.2.2), encapsulated pixel data (PS3.5 A.4
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import struct
+from collections.abc import Callable
 from mmap import mmap
 from typing import NamedTuple
 
 from deid.core.errors import Held
+from deid.dicom.dictionary import attributes, entry_of
 
 Buffer = bytes | mmap
 """What an element's offsets point into: the whole file, or its inflated data set."""
@@ -37,16 +38,15 @@ VRS = {vr.encode(): vr for vr in _LONG | _SHORT}
 _LONG_VRS = {vr.encode(): vr for vr in _LONG}
 _SHORT_VRS = {vr.encode(): vr for vr in _SHORT}
 _META_GROUPS, _ALL_GROUPS = (2, 3), (0, 0xFFFE)
+_REMEMBERED_HEADERS = 1 << 15
 LONG_VRS = _LONG
 """VRs whose explicit header has a 32-bit length (PS3.5 Table 7.1-1)."""
 
 
 @functools.cache
 def _standard_vrs() -> dict[int, str]:
-    from pydicom._dicom_dict import DicomDictionary
-
     # "US or SS", "OB or OW": the binary forms share a length header; the first stands for both
-    return {tag: entry[0].split(" or ")[0] for tag, entry in DicomDictionary.items()}
+    return {tag: entry[0].split(" or ")[0] for tag, entry in attributes().items()}
 
 
 @functools.cache
@@ -60,10 +60,9 @@ def dictionary_vr(tag: int) -> str:
     if tag & 0x1FFFF in range(0x10010, 0x10100):
         return "LO"  # private creator
     if not tag & 0x10000:
-        from pydicom.datadict import dictionary_VR  # repeating groups
-
-        with contextlib.suppress(KeyError):
-            return dictionary_VR(tag).split(" or ")[0]
+        entry = entry_of(tag)  # of a repeating group
+        if entry is not None:
+            return entry.vr.split(" or ")[0]
     return "UN"
 
 
@@ -121,11 +120,62 @@ class _Open(NamedTuple):
     outer: Encoding
 
 
+class _Headers(dict[bytes, tuple[int, str, int, bool]]):
+    """What the eight bytes say that an element begins with: tag, VR, bytes of the element, if it is wanted.
+
+    Headers repeat from file to file. The size is 0 where eight bytes do not tell it, or items may follow.
+    """
+
+    def __init__(self, encoding: Encoding, groups: tuple[int, int], wanted: Wanted) -> None:
+        super().__init__()
+        self._encoding, self._groups, self._wanted = encoding, groups, wanted
+
+    def __missing__(self, head: bytes) -> tuple[int, str, int, bool]:
+        if len(self) >= _REMEMBERED_HEADERS:
+            self.clear()
+        known = self[head] = self._parse(head)
+        return known
+
+    def _parse(self, head: bytes) -> tuple[int, str, int, bool]:
+        implicit, little = self._encoding
+        group, number, raw, length = _HEADER[little](head, 0)
+        tag = group << 16 | number
+        vr = _SHORT_VRS.get(raw, "")
+        if implicit:
+            vr, length = dictionary_vr(tag), _LENGTH[little](head, 4)[0]
+        inside = self._groups[0] <= group < self._groups[1]
+        if not inside or not vr or vr == "SQ" or length == UNDEFINED:
+            return tag, vr, 0, True
+        return tag, vr, 8 + length, self._wanted(tag, vr)
+
+
+@functools.lru_cache(maxsize=32)
+def _headers(encoding: Encoding, groups: tuple[int, int], wanted: Wanted) -> _Headers:
+    return _Headers(encoding, groups, wanted)
+
+
 class StructureError(Held):
     """The bytes are not a data set."""
 
 
-def walk(buf: Buffer, start: int, end: int, encoding: Encoding, *, partial: bool = False) -> list[Element]:
+Wanted = Callable[[int, str], bool]
+"""Whether a caller looks at elements of a tag and VR."""
+
+
+def everything(tag: int, vr: str) -> bool:
+    """Every element is wanted."""
+    return True
+
+
+def walk(
+    buf: Buffer,
+    start: int,
+    end: int,
+    encoding: Encoding,
+    *,
+    partial: bool = False,
+    wanted: Wanted = everything,
+) -> list[Element]:
     """Walk one data set.
 
     Args:
@@ -134,6 +184,7 @@ def walk(buf: Buffer, start: int, end: int, encoding: Encoding, *, partial: bool
         end: Offset after the last byte of the data set.
         encoding: Of the outermost level.
         partial: Stop quietly at the first tag of another group (how file meta information ends).
+        wanted: A module-level function; other elements but sequences and long values are stepped over.
 
     Returns:
         The elements in stream order.
@@ -141,7 +192,7 @@ def walk(buf: Buffer, start: int, end: int, encoding: Encoding, *, partial: bool
     Raises:
         StructureError: The bytes do not follow PS3.5 chapter 7, or pass a limit.
     """
-    return _Walk(buf, end, encoding).run(start, _META_GROUPS if partial else _ALL_GROUPS)
+    return _Walk(buf, end, encoding, wanted).run(start, _META_GROUPS if partial else _ALL_GROUPS)
 
 
 def walk_items(buf: Buffer, start: int, end: int) -> list[list[Element]]:
@@ -160,8 +211,9 @@ def walk_items(buf: Buffer, start: int, end: int) -> list[list[Element]]:
 class _Walk:
     """The state of one walk; ``run`` moves a cursor through the bytes with a stack of open sequences."""
 
-    def __init__(self, buf: Buffer, end: int, encoding: Encoding) -> None:
+    def __init__(self, buf: Buffer, end: int, encoding: Encoding, wanted: Wanted = everything) -> None:
         self.buf = buf
+        self.wanted = wanted
         self.root: list[Element] = []
         self.elements = self.root
         self.limit = end
@@ -199,44 +251,32 @@ class _Walk:
             length.
         """
         buf, limit, elements, encoding = self.buf, self.limit, self.elements, self.encoding
-        implicit, little = encoding
-        first_group, stop_group = groups
-        read, append, before = _HEADER[little], elements.append, len(elements)
-        new, kind, length_of = tuple.__new__, Element, _LENGTH[little]
-        short, long = ({}, {}) if implicit else (_SHORT_VRS, _LONG_VRS)
-        last = limit - 8
+        headers, little = _headers(encoding, groups, self.wanted), encoding.little
+        append, before = elements.append, len(elements)
+        new, kind, last = tuple.__new__, Element, limit - 8
         while pos <= last:
-            group, number, raw, length = read(buf, pos)
-            tag = group << 16 | number
-            if not first_group <= group < stop_group:
-                if group != 0xFFFE:
+            tag, vr, size, look = headers[buf[pos : pos + 8]]
+            if size:
+                stop = pos + size
+                if look:
+                    append(new(kind, (tag, vr, pos, pos + 8, stop, stop, None, encoding)))
+                pos = stop
+                continue
+            if not groups[0] <= tag >> 16 < groups[1]:
+                if tag >> 16 != 0xFFFE:
                     break
                 if tag == ITEM_END and self.delimited:
                     return pos + 8, None
                 raise StructureError("unreadable: misplaced item or delimiter")
-            vr = short.get(raw)
-            start = pos + 8
-            if vr is None:
-                vr = long.get(raw)
-                if vr is not None:
-                    start, length = pos + 12, length_of(buf, pos + 8)[0]
-                elif implicit:
-                    vr, length = dictionary_vr(tag), length_of(buf, pos + 4)[0]
-                else:
-                    vr, start, length = self._odd_header(pos, tag, raw, little)
-                if vr == "SQ" or (length == UNDEFINED and vr == "UN"):
-                    self._add(len(elements) - before + 1)
-                    return pos, (tag, vr, pos, start, length)
-                if length == UNDEFINED:
-                    end, stop = self._fragments(start, little)
-                    append(kind(tag, vr, pos, start, end, stop, None, encoding))
-                    pos = stop
-                    continue
-            end = start + length
-            if end > limit:
-                raise StructureError("unreadable: truncated value or lying length")
-            append(new(kind, (tag, vr, pos, start, end, end, None, encoding)))
-            pos = end
+            vr, start, length = self._long_header(pos, tag)
+            if vr == "SQ" or (length == UNDEFINED and vr == "UN"):
+                self._add(len(elements) - before + 1)
+                return pos, (tag, vr, pos, start, length)
+            end = stop = start + length
+            if length == UNDEFINED:
+                end, stop = self._fragments(start, little)
+            append(kind(tag, vr, pos, start, end, stop, None, encoding))
+            pos = stop
         self._add(len(elements) - before)
         return self._end_of_elements(pos), None
 
@@ -248,6 +288,8 @@ class _Walk:
     def _end_of_elements(self, pos: int) -> int:
         """Check that a data set ends where it may."""
         rest = self.limit - pos
+        if rest < 0:
+            raise StructureError("unreadable: truncated value or lying length")
         if 0 < rest < 8:
             if self.stack or any(self.buf[pos : self.limit]):
                 raise StructureError("unreadable: truncated element header")
@@ -256,13 +298,17 @@ class _Walk:
             raise StructureError("unreadable: item without its delimiter")
         return pos
 
-    def _odd_header(self, pos: int, tag: int, raw: bytes, little: bool) -> tuple[str, int, int]:
-        """Return VR, offset of the value and length where an explicit stream names no VR that is known."""
-        if raw.isalpha() and raw.isupper():
-            # a VR newer than this table has a 32-bit length (PS3.5 7.1.2)
-            return "UN", pos + 12, _LENGTH[little](self.buf, pos + 8)[0]
+    def _long_header(self, pos: int, tag: int) -> tuple[str, int, int]:
+        """Return VR, offset of the value and length where the first eight bytes do not tell them."""
+        implicit, little = self.encoding
+        buf, raw = self.buf, self.buf[pos + 4 : pos + 6]
+        vr = None if implicit else _LONG_VRS.get(raw)
+        if vr is None and not implicit and raw.isalpha() and raw.isupper():
+            vr = "UN"  # a VR newer than this table has a 32-bit length (PS3.5 7.1.2)
+        if vr is not None:
+            return vr, pos + 12, _LENGTH[little](buf, pos + 8)[0]
         # some writers switch to implicit VR for single elements of an explicit data set
-        return dictionary_vr(tag), pos + 8, _LENGTH[little](self.buf, pos + 4)[0]
+        return dictionary_vr(tag), pos + 8, _LENGTH[little](buf, pos + 4)[0]
 
     def open_sequence(self, tag: int, vr: str, at: int, start: int, length: int) -> int:
         """Begin a sequence and enter its first item; return where to go on."""

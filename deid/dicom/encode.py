@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterable
 
 from deid.core.errors import Held
 from deid.dicom.elements import ITEM, ITEM_END, LONG_VRS, SEQUENCE_END, UNDEFINED, Encoding
@@ -20,6 +19,7 @@ def padded(value: bytes, vr: str) -> bytes:
     return value + (b"\0" if vr in _NUL_PADDED else b" ")
 
 
+@functools.lru_cache(maxsize=1 << 13)
 def header(tag: int, vr: str, length: int, encoding: Encoding) -> bytes:
     """Encode the header of an element whose value has ``length`` bytes."""
     order = "<" if encoding.little else ">"
@@ -49,7 +49,8 @@ def delimiters(little: bool) -> tuple[bytes, bytes, bytes]:
     )
 
 
-def code_items(codes: Iterable[tuple[str, str, str]], encoding: Encoding) -> bytes:
+@functools.lru_cache(maxsize=64)
+def code_items(codes: tuple[tuple[str, str, str], ...], encoding: Encoding) -> bytes:
     """Encode items of a code sequence (PS3.3 8.8), without the sequence's own header.
 
     Args:

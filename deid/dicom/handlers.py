@@ -33,7 +33,7 @@ from deid.dicom.identity import identity_of
 from deid.dicom.pairs import partner_of
 from deid.dicom.private import is_opaque_safe
 from deid.dicom.profile import Action, PrivateRule, Profile, Pseudonym
-from deid.dicom.structured import NUMERIC_VALUE, capped_number
+from deid.dicom.structured import EXACT_VALUES, MEASURED_VALUE_SEQUENCE, NUMERIC_VALUE, capped_number
 from deid.dicom.values import (
     BINARY_SIZES,
     CODES,
@@ -124,6 +124,8 @@ class Handlers:
             return self._patient
         if pseudonym is not None:
             return self._labelled(str(pseudonym))
+        if level.dummy_all and tag in EXACT_VALUES:
+            return _drop  # what they say is said by Numeric Value, which becomes a dummy
         if level.dummy_all and vr not in BINARY_SIZES and vr != "CS":
             return self.dummy(vr)  # numbers and codes say how the rest is built
         action = self.profile.action(tag, vr, parents, sop_class)
@@ -131,7 +133,8 @@ class Handlers:
             return _keep
         if action in (Action.KEEP, Action.CLEAN):
             otherwise = self._gone(self.profile.removal(tag, vr, parents, sop_class), vr)
-            return self.kept(vr, otherwise, shift=action is Action.CLEAN, tag=tag)
+            retained = self.profile.retains(tag, parents, sop_class)
+            return self.kept(vr, otherwise, shift=action is Action.CLEAN, tag=tag, retained=retained)
         if action is Action.UID:
             return _walk if vr == "SQ" else self._uid
         return self._gone(action, vr)
@@ -148,7 +151,8 @@ class Handlers:
         if vr in BULK_VRS or vr == "UN":
             return self._opaque
         # a private date is never kept as it is: no option of the standard speaks of it
-        return self.kept(vr, _drop, shift=rule.action is Action.CLEAN or vr in DATE_VRS, tag=0)
+        shift = rule.action is Action.CLEAN or vr in DATE_VRS
+        return self.kept(vr, _drop, shift=shift, tag=0, retained=rule.retained)
 
     def _opaque(self, element: Element, level: Level) -> bytes | Fate:
         return Fate.KEEP if is_opaque_safe(self.value(element)) else Fate.DROP
@@ -158,7 +162,7 @@ class Handlers:
             return _drop
         return _empty if action is Action.EMPTY else self.dummy(vr)
 
-    def kept(self, vr: str, otherwise: Handler, *, shift: bool, tag: int) -> Handler:
+    def kept(self, vr: str, otherwise: Handler, *, shift: bool, tag: int, retained: bool = False) -> Handler:
         """Handler of an attribute that stays in some form.
 
         Args:
@@ -166,9 +170,12 @@ class Handlers:
             otherwise: What happens to a value that may not stay at all.
             shift: Dates are shifted, UIDs replaced (action C), not kept (action K).
             tag: To find the time that belongs to a date.
+            retained: It names a device or an institution that an option retains.
         """
         if vr == "SQ":
             return lambda element, level: _walkable(self.body, element, level, otherwise)
+        if retained and (vr in TEXT_VRS or vr in ("AE", "CS")):
+            return self.retained(vr, otherwise)
         if tag == _CODE_MEANING:
             return self._meaning(vr, otherwise)
         if tag in CODES:
@@ -299,6 +306,16 @@ class Handlers:
             return self.cleaner.pseudonyms.label(purpose, raw.decode("latin-1")).encode() if raw else b""
 
         return handle
+
+    def retained(self, vr: str, otherwise: Handler) -> Handler:
+        """Handler of a text that names a device or an institution and is retained by an option."""
+        return self._checked(lambda raw, level: self.cleaner.retained(raw, vr, level.charset), otherwise)
+
+    def replaced(self, tag: int, vr: str) -> Handler:
+        """Handler of the value of a content item that may not stay."""
+        if tag == MEASURED_VALUE_SEQUENCE:
+            return _empty  # type 2: without an item the value is not known (PS3.3 C.18.1)
+        return _drop if tag in EXACT_VALUES else self.dummy(vr)
 
     def dummy(self, vr: str) -> Handler:
         """Handler that leaves something valid and meaningless (action D)."""

@@ -10,6 +10,7 @@ import functools
 import re
 
 from deid.core.identifiers import Kind
+from deid.dicom.dictionary import entry_of
 from deid.dicom.elements import dictionary_vr
 from deid.dicom.profile import Option
 
@@ -43,8 +44,6 @@ CODE_ATTRIBUTES = frozenset({0x00080100, 0x00080104})
 @functools.cache
 def identifier_kinds() -> dict[int, Kind]:
     """Kind of identifier that an attribute holds, by tag; person names (VR PN) are not listed."""
-    from pydicom.datadict import keyword_for_tag
-
     from deid.dicom.profile import table_rows
 
     kinds: dict[int, Kind] = dict.fromkeys(_PATIENT_NAMES, Kind.PATIENT_NAME)
@@ -52,7 +51,8 @@ def identifier_kinds() -> dict[int, Kind]:
     for row in table_rows():
         if row.tag is None or row.tag in kinds or row.described or row.characteristic:
             continue
-        keyword = keyword_for_tag(row.tag)
+        entry = entry_of(row.tag)
+        keyword = entry.keyword if entry is not None else ""
         if dictionary_vr(row.tag) not in _WORDS or keyword in _NAMES_NOBODY:
             continue
         if not _NAMES_A_MODEL.search(keyword):
@@ -83,6 +83,18 @@ def concept_kinds() -> dict[tuple[str, str], Kind]:
         if row.value_type in ("TEXT", "PNAME") and Option.CLEAN_DESCRIPTORS not in row.options
         if not _NAMES_A_MODEL.search(row.meaning) and "Type" not in row.meaning
     }
+
+
+@functools.cache
+def concept_retained_by(concept: tuple[str, str]) -> Option | None:
+    """The option that keeps the text of a content item, by code and scheme of its concept name."""
+    from deid.dicom.profile.tables import concept_rows
+
+    letters = [row.options for row in concept_rows() if (row.code, row.scheme) == concept]
+    for option in (Option.RETAIN_DEVICE_IDENTITY, Option.RETAIN_INSTITUTION_IDENTITY):
+        if letters and all(found.get(option) == "K" for found in letters):
+            return option
+    return None
 
 
 def coded_kind(tag: int) -> Kind | None:

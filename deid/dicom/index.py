@@ -18,13 +18,14 @@ from deid.dicom.identifying import (
     CODE_ATTRIBUTES,
     coded_kind,
     concept_kinds,
+    concept_retained_by,
     identifier_kinds,
     retained_by,
 )
 from deid.dicom.identity import identity_of
 from deid.dicom.part10 import Part10, open_part10
 from deid.dicom.profile import Option
-from deid.dicom.risk import ENCAPSULATED_DOCUMENT, PIXEL_TAGS, Risk, assess
+from deid.dicom.risk import ENCAPSULATED_DOCUMENT, LOOKED_AT, PIXEL_TAGS, Risk, assess
 from deid.dicom.structured import concepts
 from deid.dicom.values import codecs_of, decode
 
@@ -34,6 +35,11 @@ _DIRECTORY_RECORDS = 0x00041220
 _TEXT_LIMIT = 1 << 14
 _SELDOM = frozenset({"CS", "LO", "PN", "SH", "UN"})
 """VRs of the attributes that need a closer look: character set, code, person name, unknown."""
+_LOOKED_AT = LOOKED_AT | {
+    *(_CHARSET, _TEXT_VALUE, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E),
+    *(0x00100020, 0x00100021, 0x00080050, 0x00080060),
+}
+_CODED = CODE_ATTRIBUTES | {0x00080102}
 Pair = tuple[str, str]
 """Kind and value of an identifier, plain, because a tree has millions of them."""
 Found = dict[Option | None, set[Pair]]
@@ -108,8 +114,14 @@ def index_file(path: Path | str) -> DicomRecord:
         Skipped: It is no DICOM file, or a DICOMDIR.
         Held: The file cannot be understood, or lacks what a release needs.
     """
-    with open_part10(path) as source:
+    with open_part10(path, wanted=_is_indexed, header=True) as source:
         return index_part10(source)
+
+
+def _is_indexed(tag: int, vr: str) -> bool:
+    """Whether the index looks at plain elements of a tag and VR."""
+    looked_at = tag in _LOOKED_AT or tag in _CODED or tag in PIXEL_TAGS or tag == ENCAPSULATED_DOCUMENT
+    return looked_at or vr in ("PN", "UN", "SQ") or tag in identifier_kinds()
 
 
 def index_part10(source: Part10) -> DicomRecord:
@@ -120,6 +132,7 @@ def index_part10(source: Part10) -> DicomRecord:
     charset = codecs_of(body[named.start : named.end]) if named else ("iso8859",)
 
     def text(tag: int) -> str:
+        assert tag in _LOOKED_AT
         element = top.get(tag)
         if element is None or element.end - element.start > _TEXT_LIMIT:
             return ""
@@ -196,11 +209,13 @@ def _collect(
 def _collect_content(body: Buffer, item: list[Element], charset: tuple[str, ...], found: Found) -> None:
     """Collect the text of a content item whose concept name says that it names somebody or something."""
     kinds = concept_kinds()
-    kind = next((kinds[concept] for concept in concepts(body, item) if concept in kinds), None)
-    for element in item if kind is not None else ():
+    concept = next((concept for concept in concepts(body, item) if concept in kinds), None)
+    if concept is None:
+        return
+    for element in item:
         if element.tag == _TEXT_VALUE and element.end - element.start <= _TEXT_LIMIT:
             value = decode(body[element.start : element.end], charset).strip(" \0")
-            found.setdefault(None, set()).add((str(kind), value))
+            found.setdefault(concept_retained_by(concept), set()).add((str(kinds[concept]), value))
 
 
 def _unknown_items(body: Buffer, start: int, end: int) -> list[list[Element]]:

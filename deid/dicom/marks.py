@@ -61,7 +61,7 @@ def marks(
         *ours,
         (PATIENT_IDENTITY_REMOVED, "CS", b"YES" if claims.removed else b"NO"),
         (DEIDENTIFICATION_METHOD, "LO", _methods(body, source, claims, cleaner)),
-        (METHOD_CODE_SEQUENCE, "SQ", code_items(codes, encoding)),
+        (METHOD_CODE_SEQUENCE, "SQ", code_items(tuple(codes), encoding)),
         (LONGITUDINAL_MODIFIED, "CS", claims.temporal.encode()),
     ]
 

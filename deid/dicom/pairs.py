@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 
+from deid.dicom.dictionary import attributes
+
 
 @functools.cache
 def _partners() -> dict[int, int]:
-    from pydicom._dicom_dict import DicomDictionary
-
-    tags = {entry[4]: (tag, entry[0]) for tag, entry in DicomDictionary.items() if entry[0] in ("DA", "TM")}
+    tags = {entry[4]: (tag, entry[0]) for tag, entry in attributes().items() if entry[0] in ("DA", "TM")}
     partners: dict[int, int] = {}
     for keyword, (tag, vr) in tags.items():
         time = tags.get(keyword.replace("Date", "Time"))

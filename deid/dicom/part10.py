@@ -6,6 +6,8 @@ with a transfer syntax that lies and with a deflated data set (PS3.5 A.5) are un
 
 from __future__ import annotations
 
+import contextlib
+import io
 import mmap
 import os
 import tempfile
@@ -24,8 +26,11 @@ from deid.dicom.elements import (
     Element,
     Encoding,
     StructureError,
+    Wanted,
+    everything,
     walk,
 )
+from deid.dicom.risk import PIXEL_TAGS
 
 IN_MEMORY = 4 << 20
 """Files up to this many bytes are read; larger ones are mapped, so memory stays bounded."""
@@ -33,6 +38,7 @@ MAX_INFLATION = 200
 """A deflated data set that grows by more than this factor is a decompression bomb."""
 _INFLATION_FLOOR = 16 << 20
 _PIECE = 1 << 20
+_HEADER_BYTES = 1 << 16
 
 UID_IMPLICIT = "1.2.840.10008.1.2"
 UID_EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -47,6 +53,9 @@ _NATIVE = {
 _UID_OF = {encoding: uid for uid, encoding in _NATIVE.items()}
 
 _TRANSFER_SYNTAX = 0x00020010
+
+
+Closer = mmap.mmap | io.FileIO
 
 
 class NotDicom(Skipped):
@@ -68,6 +77,9 @@ class Part10:
         syntax: Transfer Syntax UID that describes ``body`` truthfully.
         encoding: How the data set is encoded.
         deflated: The data set was deflated in the file.
+        start: Offset of the data set in ``body``.
+        size: Bytes of the body; more than ``body`` has where native pixel data at its end was not read.
+        closers: What is closed with it; the open file is among them.
     """
 
     file: Buffer
@@ -77,7 +89,9 @@ class Part10:
     syntax: str
     encoding: Encoding
     deflated: bool
-    closers: tuple[mmap.mmap, ...] = ()
+    start: int
+    size: int
+    closers: tuple[Closer, ...] = ()
 
     def __enter__(self) -> Part10:
         return self
@@ -85,58 +99,100 @@ class Part10:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for mapped in self.closers:
-            mapped.close()
+        for closer in self.closers:
+            closer.close()
+
+    @property
+    def is_header(self) -> bool:
+        """Whether the last element is native pixel data that was not read as a whole."""
+        return self.size > len(self.body)
+
+    def fileno(self) -> int:
+        """Descriptor of the open file."""
+        return next(closer.fileno() for closer in self.closers if isinstance(closer, io.FileIO))
 
 
-def open_part10(path: Path | str) -> Part10:
+def open_part10(path: Path | str, *, wanted: Wanted = everything, header: bool = False) -> Part10:
     """Open a DICOM file.
 
     Args:
         path: The file.
+        wanted: Which elements the caller looks at (:func:`deid.dicom.elements.walk`).
+        header: Native pixel data at the end of the file need not be read.
 
     Returns:
-        The walked file; use it as a context manager, it may hold a memory map.
+        The walked file; use it as a context manager, it may hold a memory map or the open file.
 
     Raises:
         NotDicom: Nothing in the file looks like DICOM.
         Held: It is DICOM, but cannot be understood; the reason says why.
         OSError: The file cannot be read.
     """
-    file, closers = _load(path)
+    stream = io.FileIO(os.fspath(path))
+    closers: tuple[Closer, ...] = (stream,)
     try:
-        return parse_part10(file, closers)
+        size = os.fstat(stream.fileno()).st_size
+        source = _open_header(stream, size, wanted) if header and size > 2 * _HEADER_BYTES else None
+        if source is not None:
+            return source
+        if size > IN_MEMORY:
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            closers += (mapped,)
+            return parse_part10(mapped, closers, wanted=wanted)
+        return parse_part10(_read(stream, size), closers, wanted=wanted)
     except BaseException:
-        for mapped in closers:
-            mapped.close()
+        for closer in closers:
+            closer.close()
         raise
 
 
-def _load(path: Path | str) -> tuple[Buffer, tuple[mmap.mmap, ...]]:
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    try:
-        size = os.fstat(descriptor).st_size
-        if size > IN_MEMORY:
-            mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-            return mapped, (mapped,)
-        data = os.read(descriptor, size + 1)
-        while len(data) < size:  # a short read is legal; the end of the file is not reached yet
-            more = os.read(descriptor, size + 1 - len(data))
-            if not more:
-                break
-            data += more
-        return data, ()
-    finally:
-        os.close(descriptor)
+def _open_header(stream: io.FileIO, size: int, wanted: Wanted) -> Part10 | None:
+    """Walk the beginning of a file; None where the header does not end in it.
+
+    What was cut off makes the walk fail, or leaves an element that ends beyond what was read.
+    """
+    head = stream.read(_HEADER_BYTES)
+    with contextlib.suppress(Held, Skipped, ValueError):  # ValueError: no element at all
+        source = parse_part10(head, (stream,), wanted=wanted, size=size)
+        *others, last = source.elements
+        native = last.tag in PIXEL_TAGS and last.items is None and last.stop == size
+        if native and last.start <= len(head) and all(element.stop <= len(head) for element in others):
+            return source
+    stream.seek(0)
+    return None
 
 
-def parse_part10(file: Buffer, closers: tuple[mmap.mmap, ...] = ()) -> Part10:
-    """Walk the bytes of a DICOM file; see :func:`open_part10`."""
+def _read(stream: io.FileIO, size: int) -> bytes:
+    data = stream.read(size + 1)
+    while len(data) < size:  # a short read is legal; the end of the file is not reached yet
+        more = stream.read(size + 1 - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def parse_part10(
+    file: Buffer,
+    closers: tuple[Closer, ...] = (),
+    *,
+    wanted: Wanted = everything,
+    size: int | None = None,
+) -> Part10:
+    """Walk the bytes of a DICOM file; see :func:`open_part10`.
+
+    Args:
+        file: The bytes.
+        closers: What to close with the result.
+        wanted: Which elements of the data set the caller looks at (:func:`deid.dicom.elements.walk`).
+        size: Bytes of the file, where ``file`` is only its beginning.
+    """
     marked = file[128:132] == b"DICM"
     start = 132 if marked else 0
     if not marked and not _plausible(file):
         raise NotDicom()
-    meta = walk(file, start, len(file), EXPLICIT_LITTLE, partial=True)
+    end = len(file) if size is None else size
+    meta = walk(file, start, end, EXPLICIT_LITTLE, partial=True)
     declared = _declared_syntax(file, meta)
     start = meta[-1].stop if meta else start
     body: Buffer = file
@@ -147,13 +203,14 @@ def parse_part10(file: Buffer, closers: tuple[mmap.mmap, ...] = ()) -> Part10:
         start = 0
     try:
         encoding = _encoding(body, start, declared)
-        elements = walk(body, start, len(body), encoding)
+        end = len(body) if deflated else end
+        elements = walk(body, start, end, encoding, wanted=wanted)
     except StructureError:
         if marked:
             raise
         raise NotDicom() from None
     syntax = _true_syntax(declared, encoding)
-    return Part10(file, body, elements, meta, syntax, encoding, deflated, closers)
+    return Part10(file, body, elements, meta, syntax, encoding, deflated, start, end, closers)
 
 
 def _plausible(file: Buffer) -> bool:
@@ -203,7 +260,7 @@ def _true_syntax(declared: str | None, encoding: Encoding) -> str:
     return declared
 
 
-def _inflate(file: Buffer, start: int) -> tuple[Buffer, tuple[mmap.mmap, ...]]:
+def _inflate(file: Buffer, start: int) -> tuple[Buffer, tuple[Closer, ...]]:
     """Inflate the data set to memory, or to an unlinked temporary file where it is large."""
     limit = max(_INFLATION_FLOOR, MAX_INFLATION * (len(file) - start))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)

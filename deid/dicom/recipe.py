@@ -34,9 +34,21 @@ from pydantic import (
 )
 
 from deid.core.errors import UsageError
-from deid.dicom.profile import Option, Override, Profile, Step, Wish, editions, parse_step, preset_profile
+from deid.core.files import strerror
+from deid.dicom.profile import (
+    PRESETS,
+    Option,
+    Override,
+    Profile,
+    Step,
+    Wish,
+    editions,
+    parse_step,
+    preset_profile,
+)
 from deid.dicom.profile.overrides import MANAGED
 from deid.dicom.profile.unlisted import BULK_VRS, TEXT_VRS, dictionary_vrs
+from deid.dicom.recipe_text import explained, read_yaml
 
 _MAXIMUM = {"SH": 16, "LO": 64, "CS": 16, "AE": 16, "ST": 1024, "LT": 10240, "DS": 16, "IS": 12, "UI": 64}
 
@@ -286,41 +298,30 @@ def parse_recipe(text: str, source: str = "recipe") -> Recipe:
         source: How messages call it.
 
     Raises:
-        UsageError: Not YAML, unknown keys, or something that is not allowed; says where and what is.
+        UsageError: Not YAML, empty, unknown keys, or something that is not allowed; says where and what is.
     """
-    document = _load_yaml(text, source)
-    if document is None:
-        document = {}
-    if not isinstance(document, dict):
+    document, lines = read_yaml(text, source)
+    if document is not None and not isinstance(document, dict):
         raise UsageError(
-            f"{source}: a recipe is a mapping; allowed keys are {', '.join(Recipe.model_fields)}"
+            f"{source}: a recipe is a mapping of keys and values; allowed keys are {_KEYS[False]}"
+        )
+    if not document or all(value is None for value in document.values()):
+        raise UsageError(
+            f"{source}: the recipe is empty; the shortest one is the line 'preset: research' (or basic), "
+            f"and the allowed keys are {_KEYS[False]}"
         )
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
-        raise UsageError(_explained(error, source)) from None
-    recipe.profile()
+        raise UsageError(explained(error, source, lines, _KEYS)) from None
+    try:
+        recipe.profile()
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from None
     return recipe
 
 
-def _load_yaml(text: str, source: str) -> Any:
-    """Read YAML without tags that make objects and without doubled keys, of which readers keep only one."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            keys = [key.value for key, _ in node.value]
-            if len(set(map(str, keys))) < len(keys):
-                raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
-            return super().construct_mapping(node, deep)
-
-    try:
-        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else "somewhere"
-        raise UsageError(f"{source}: not valid YAML, {line}: {error.problem}") from None
-    except (yaml.YAMLError, RecursionError, ValueError):
-        raise UsageError(f"{source}: not valid YAML; see the example in the README") from None
+_KEYS = {True: ", ".join(OverrideEntry.model_fields), False: ", ".join(Recipe.model_fields)}
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -331,10 +332,12 @@ def load_recipe(path: Path) -> Recipe:
     """
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UsageError(
-            f"recipe: cannot read the file ({type(error).__name__}); give a YAML file in UTF-8"
+            f"the recipe cannot be read: {strerror(error)}; give a YAML file in UTF-8."
         ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path.name}: the recipe is not text in UTF-8; save it as such.") from None
     return parse_recipe(text, path.name)
 
 
@@ -345,22 +348,12 @@ def recipe_schema() -> dict[str, Any]:
     return schema
 
 
-def _explained(error: ValidationError, source: str) -> str:
-    lines = []
-    for problem in error.errors(include_url=False, include_input=False):
-        place = ".".join(str(part) for part in problem["loc"]) or "recipe"
-        message = problem["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
-        if problem["type"] == "extra_forbidden":
-            model = OverrideEntry if "overrides" in problem["loc"] else Recipe
-            message = f"unknown key; allowed are {', '.join(model.model_fields)}"
-        lines.append(f"{source}: {place}: {message}")
-    return "\n".join(lines)
-
-
 def preset_recipe(preset: str) -> Recipe:
     """The recipe that is nothing but a preset.
 
     Raises:
         UsageError: There is no such preset.
     """
-    return parse_recipe(json.dumps({"preset": preset}), "--preset")
+    if preset not in PRESETS:
+        raise UsageError(f"--preset takes one of: {', '.join(PRESETS)}.")
+    return Recipe.model_validate({"preset": preset})

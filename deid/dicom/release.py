@@ -18,7 +18,7 @@ from deid.dicom.profile import Option, Override, Profile, Step, Wish
 from deid.dicom.rewrite import Piece, Rewriter
 from deid.dicom.risk import ENCAPSULATED_DOCUMENT, Risk
 from deid.dicom.values import Patient, ValueCleaner, is_well_known
-from deid.dicom.verify import Expectation, Verifier, release_pages
+from deid.dicom.verify import Expectation, Verifier, is_compared, release_pages
 
 _PIECE = 1 << 20
 
@@ -71,14 +71,19 @@ class PatientRelease:
             self._rewriters[profile] = Rewriter(profile, self._cleaner)
         return self._rewriters[profile]
 
-    def verify(self, source: Part10, written: Buffer) -> None:
+    def verify(self, source: Part10, written: Buffer, size: int | None = None) -> None:
         """Walk the written bytes again and compare them with the source.
+
+        Args:
+            source: The input.
+            written: The output.
+            size: Bytes of the output, where ``written`` is without its :attr:`Prepared.tail`.
 
         Raises:
             Held: They are not what they must be.
         """
         try:
-            with parse_part10(written) as output:
+            with parse_part10(written, wanted=is_compared, size=size) as output:
                 self._verifier.verify(source, output)
         except NotDicom:
             raise Held("verification: the written file cannot be read") from None
@@ -102,10 +107,21 @@ class Prepared:
         """Whether the whole output fits comfortably into memory."""
         return isinstance(self.source.body, bytes)
 
+    @property
+    def tail(self) -> tuple[int, int] | None:
+        """Offset and length of the pixel data of the source that is to be copied behind :meth:`to_bytes`."""
+        last = self.pieces[-1] if self.pieces and self.source.is_header else b""
+        if isinstance(last, bytes) or last[1] != self.source.size:
+            return None
+        start = self.source.elements[-1].start
+        return start, last[1] - start
+
     def to_bytes(self) -> bytes:
-        """The whole output file."""
-        body = self.source.body
-        parts = [piece if isinstance(piece, bytes) else body[piece[0] : piece[1]] for piece in self.pieces]
+        """The output file, without its :attr:`tail`."""
+        body = memoryview(self.source.body)
+        end = self.tail[0] if self.tail is not None else len(body)
+        pieces = self.pieces
+        parts = [p if isinstance(p, bytes) else body[p[0] : min(p[1], end)] for p in pieces]
         if self.source.deflated:
             return self.head + _deflate(b"".join(parts))
         return b"".join([self.head, *parts])

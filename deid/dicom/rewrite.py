@@ -18,8 +18,15 @@ from deid.dicom.elements import IMPLICIT_LITTLE, UNDEFINED, Buffer, Element, Str
 from deid.dicom.encode import delimiters, header, padded
 from deid.dicom.handlers import PATIENT_ID, PATIENT_NAME, Fate, Handler, Handlers
 from deid.dicom.private import PRIVATE, PrivateRules, private_handlers
-from deid.dicom.profile import Profile
-from deid.dicom.structured import MEASURED_VALUE_SEQUENCE, VALUES, is_age, value_is_replaced
+from deid.dicom.profile import Option, Profile
+from deid.dicom.structured import (
+    MEASURED_VALUE_SEQUENCE,
+    TEXTS,
+    VALUES,
+    is_age,
+    value_is_replaced,
+    value_is_retained,
+)
 from deid.dicom.values import ValueCleaner, codecs_of
 
 Piece = bytes | tuple[int, int]
@@ -32,7 +39,17 @@ _DEFAULT_CHARSET = ("iso8859",)
 class Level:
     """One data set on the way: where it stands and what its elements need to know of each other."""
 
-    __slots__ = ("_by_tag", "age", "charset", "dummy_all", "elements", "parents", "private", "value_replaced")
+    __slots__ = (
+        "_by_tag",
+        "age",
+        "charset",
+        "dummy_all",
+        "elements",
+        "parents",
+        "private",
+        "value_replaced",
+        "value_retained",
+    )
 
     def __init__(
         self, elements: list[Element], parents: tuple[int, ...], charset: tuple[str, ...], dummy_all: bool
@@ -41,7 +58,7 @@ class Level:
         self.parents = parents
         self.charset = charset
         self.dummy_all = dummy_all
-        self.value_replaced = False
+        self.value_replaced = self.value_retained = False
         self.age = False
         self.private: dict[int, Handler | None] | None = None
         self._by_tag: dict[int, Element] | None = None
@@ -64,6 +81,9 @@ class Rewriter:
     def __init__(self, profile: Profile, cleaner: ValueCleaner) -> None:
         self._profile = profile
         self._cleaner = cleaner
+        self._retains = not profile.options.isdisjoint(
+            (Option.RETAIN_DEVICE_IDENTITY, Option.RETAIN_INSTITUTION_IDENTITY)
+        )
         self._handlers = Handlers(profile, cleaner)
         self._private_rules = PrivateRules(profile, self._handlers.private)
         self._tables: dict[tuple[str, tuple[int, ...], bool], dict[tuple[int, str], Handler]] = {}
@@ -107,24 +127,30 @@ class Rewriter:
         """Append the pieces of one data set; runs of elements that stay become one range."""
         level.charset = self._charset(level)
         table = self._tables.setdefault((self._sop_class, level.parents, level.dummy_all), {})
+        handler_of, keep, drop = table.get, Fate.KEEP, Fate.DROP
         out, run_at, run_stop = self._out, 0, -1
         for element in level.elements:
-            key = element[:2]
-            handler = table.get(key)
+            tag, vr, at, _, _, stop, _, encoding = element
+            handler = handler_of((tag, vr))
             if handler is None:
-                handler = table[key] = self._resolve(element, level)
+                handler = table[tag, vr] = self._resolve(element, level)
             fate = handler(element, level)
-            if fate is Fate.KEEP and element.at == run_stop:
-                run_stop = element.stop
+            if fate is keep:
+                if at != run_stop:
+                    if run_stop > run_at:
+                        out.append((run_at, run_stop))
+                    run_at = at
+                run_stop = stop
                 continue
             if run_stop > run_at:
                 out.append((run_at, run_stop))
-            run_at, run_stop = (element.at, element.stop) if fate is Fate.KEEP else (0, -1)
+            run_at, run_stop = 0, -1
+            if fate is drop:
+                continue
             if isinstance(fate, bytes):
-                value = padded(fate, element.vr)
-                out.append(header(element.tag, element.vr, len(value), element.encoding))
-                out.append(value)
-            elif fate is Fate.WALK or fate is Fate.DUMMY_WALK:
+                value = padded(fate, vr)
+                out += header(tag, vr, len(value), encoding), value
+            else:
                 self._sequence(element, level, level.dummy_all or fate is Fate.DUMMY_WALK)
         if run_stop > run_at:
             out.append((run_at, run_stop))
@@ -146,8 +172,15 @@ class Rewriter:
         handler = self._handlers.resolve(element, level, self._sop_class)
         if not level.parents or element.tag not in VALUES:
             return handler
-        dummy = self._handlers.dummy(element.vr)
-        return lambda element, level: (dummy if level.value_replaced else handler)(element, level)
+        replaced = self._handlers.replaced(element.tag, element.vr)
+        retained = self._handlers.retained(element.vr, replaced) if element.tag in TEXTS else handler
+
+        def handle(element: Element, level: Level) -> bytes | Fate:
+            if level.value_replaced:
+                return replaced(element, level)
+            return (retained if level.value_retained else handler)(element, level)
+
+        return handle
 
     def _private(self, element: Element, level: Level) -> bytes | Fate:
         """A private element stays where the profile knows it; its value is still looked at."""
@@ -175,6 +208,7 @@ class Rewriter:
             out.append(start)
             inner = Level(ascending(item), parents, level.charset, dummy_all)
             inner.value_replaced = value_is_replaced(self._body, item, self._profile)
+            inner.value_retained = self._retains and value_is_retained(self._body, item, self._profile)
             inner.age = is_age(self._body, item) or (level.age and element.tag == MEASURED_VALUE_SEQUENCE)
             self._data_set(inner)
             out.append(end)

@@ -17,6 +17,11 @@ _IMAGE_TYPE, _SOP_CLASS, _MODALITY = 0x00080008, 0x00080016, 0x00080060
 _BODY_PART, _NUMBER_OF_FRAMES = 0x00180015, 0x00280008
 _DESCRIPTIONS = (0x00081030, 0x0008103E, 0x00181030, 0x00321060, 0x00400254, 0x00400007)
 
+LOOKED_AT = frozenset(
+    {_IMAGE_TYPE, _SOP_CLASS, _MODALITY, _BODY_PART, _NUMBER_OF_FRAMES, BURNED_IN_ANNOTATION, *_DESCRIPTIONS}
+)
+"""Attributes that :func:`assess` asks for."""
+
 _LONGEST_INTEGER = 12  # characters of an IS value
 VOLUME_SLICES = 16
 """From so many slices on, a volume of unknown region may show a face."""

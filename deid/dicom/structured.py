@@ -20,23 +20,28 @@ CONCEPT_NAME = 0x0040A043
 _VALUE_TYPE = 0x0040A040
 _CODE_VALUE = 0x00080100
 _SCHEME = 0x00080102
-VALUES = frozenset(
-    {
+NUMERIC_VALUE = 0x0040A30A
+MEASURED_VALUE_SEQUENCE = 0x0040A300
+EXACT_VALUES = frozenset({0x0040A161, 0x0040A162, 0x0040A163})
+"""Floating Point Value, Rational Numerator and Denominator: Numeric Value again, where it is not exact."""
+TEXTS = frozenset({0x0040A160, 0x00700006})
+"""Text Value, and Unformatted Text Value of a waveform annotation."""
+VALUES = (
+    TEXTS
+    | EXACT_VALUES
+    | {
         0x0040A120,  # DateTime
         0x0040A121,  # Date
         0x0040A122,  # Time
         0x0040A123,  # Person Name
         0x0040A124,  # UID
-        0x0040A160,  # Text Value
         0x0040A168,  # Concept Code Sequence
-        0x00700006,  # Unformatted Text Value of a waveform annotation
+        NUMERIC_VALUE,
+        MEASURED_VALUE_SEQUENCE,
     }
 )
 """Attributes that hold the value of a content item."""
 
-
-NUMERIC_VALUE = 0x0040A30A
-MEASURED_VALUE_SEQUENCE = 0x0040A300
 _UNITS = 0x004008EA
 _AGES = frozenset(
     {("121033", "DCM"), ("397669002", "SCT"), ("424144002", "SCT"), ("30525-0", "LN"), ("29553-5", "LN")}
@@ -51,6 +56,13 @@ def value_is_replaced(body: Buffer, item: list[Element], profile: Profile) -> bo
     value_type = _text(body, item, _VALUE_TYPE)
     actions = {profile.concept(code, scheme, value_type) for code, scheme in concepts(body, item)}
     return not actions.isdisjoint((Action.REMOVE, Action.EMPTY, Action.DUMMY))
+
+
+def value_is_retained(body: Buffer, item: list[Element], profile: Profile) -> bool:
+    """Whether this content item names a device or an institution that an option retains."""
+    value_type = _text(body, item, _VALUE_TYPE)
+    names = concepts(body, item)
+    return bool(names) and all(profile.retains_concept(code, scheme, value_type) for code, scheme in names)
 
 
 def is_age(body: Buffer, item: list[Element]) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from deid.core.dates import Shift, shift_date, shift_datetime, shift_pair, shift_time
 from deid.core.identifiers import KnownIdentifiers
 from deid.core.pseudonyms import Pseudonyms
+from deid.dicom.dictionary import entry_of, registered_uids
 
 TEXT_VRS = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "PN"})
 DATE_VRS = frozenset({"DA", "TM", "DT"})
@@ -60,6 +61,17 @@ _AGE = re.compile(r"(\d{1,4}) ?([DWMY])", re.IGNORECASE)
 _UID = re.compile(r"[0-9.]{1,64}")
 _OLDEST_YEARS = 89
 _DAYS = {"D": 1, "W": 7, "M": 30.4375, "Y": 365.25}
+
+_SINGLE_SETS = {
+    **dict.fromkeys(("", "ISO_IR 6"), "iso8859"),
+    "ISO_IR 100": "latin_1",
+    "ISO_IR 101": "iso8859_2",
+    "ISO_IR 144": "iso_ir_144",
+    "ISO_IR 192": "UTF8",
+    "GB18030": "GB18030",
+    "GBK": "GBK",
+}
+"""Python codecs of the usual character sets; pydicom, which takes long to import, knows the others."""
 
 _DUMMY = {
     "DA": b"19000101",
@@ -118,9 +130,7 @@ _REGISTERED = re.compile(r"1\.2\.840\.10008\.(5\.1\.4|1\.2)(\.\d{1,3}){1,6}")
 
 @functools.cache
 def _well_known() -> frozenset[str]:
-    from pydicom._uid_dict import UID_dictionary
-
-    return frozenset(UID_dictionary) | _PRIVATE_CLASSES
+    return registered_uids() | _PRIVATE_CLASSES
 
 
 def is_well_known(uid: str) -> bool:
@@ -154,6 +164,8 @@ class ValueCleaner:
         self.numbers = patient.known.numbers()
         self.pseudonyms = pseudonyms
         self._texts: dict[tuple[bytes, str, tuple[str, ...]], bytes] = {}
+        self._clean = patient.known.clean
+        self._clean_known = functools.partial(patient.known.clean, patterns=False)
         self._uids: dict[bytes, bytes] = {}
         self._dates: dict[tuple[str, bytes], bytes] = {}
         self._pairs: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
@@ -173,12 +185,19 @@ class ValueCleaner:
         key = (raw, vr, () if is_plain_ascii(raw) else tuple(charset))
         done = self._texts.get(key)
         if done is None:
-            done = self._texts[key] = self._clean_text(raw, vr, charset)
+            done = self._texts[key] = self._clean_text(raw, vr, charset, self._clean)
         return done
 
-    def _clean_text(self, raw: bytes, vr: str, charset: Sequence[str]) -> bytes:
+    def retained(self, raw: bytes, vr: str, charset: Sequence[str]) -> bytes:
+        """Clean the name of a device or an institution that an option retains.
+
+        It loses what is known of the patient; numbers and names that only look like identity are its nature.
+        """
+        return self._clean_text(raw, vr, charset, self._clean_known)
+
+    def _clean_text(self, raw: bytes, vr: str, charset: Sequence[str], clean: Callable[..., str]) -> bytes:
         text = decode(raw, charset).rstrip(" \0")
-        clean, visible = self.patient.known.clean, _INVISIBLE.sub("", text)
+        visible = _INVISIBLE.sub("", text)
         if vr in _SINGLE_TEXTS:
             cleaned = clean(visible, _MARKER) if visible.strip() else ""
             if len(cleaned) > len(text):  # the marks must not outgrow what the VR holds
@@ -200,7 +219,7 @@ class ValueCleaner:
 
     def _clean_code_string(self, raw: bytes) -> bytes:
         if _CODE_STRING.fullmatch(raw) is None or _LONG_DIGITS.search(raw):
-            return self._clean_text(raw, "CS", ("ascii",))
+            return self._clean_text(raw, "CS", ("ascii",), self._clean)
         # shorter identifiers may meet a code by chance (GR, HEAD, MR), and a code is no place for a name
         find = self.patient.known.find_raw
         values = raw.rstrip(b" \0").split(b"\\")
@@ -321,17 +340,18 @@ def capped_age(raw: bytes) -> bytes:
 
 @functools.cache
 def _is_identifier(tag: int) -> bool:
-    from pydicom.datadict import keyword_for_tag
-
-    return keyword_for_tag(tag).endswith(("ID", "Identifier", "Number", "IDs"))
+    entry = entry_of(tag)
+    return entry is not None and entry.keyword.endswith(("ID", "Identifier", "Number", "IDs"))
 
 
 @functools.lru_cache(maxsize=256)
 def codecs_of(specific_character_set: bytes) -> tuple[str, ...]:
     """Python codecs of a Specific Character Set (0008,0005) value; Latin-1 where it is not understood."""
+    names = [name.strip() for name in specific_character_set.decode("latin-1").strip(" \0").split("\\")]
+    if len(names) == 1 and names[0] in _SINGLE_SETS:
+        return (_SINGLE_SETS[names[0]],)
     from pydicom.charset import convert_encodings
 
-    names = [name.strip() for name in specific_character_set.decode("latin-1").strip(" \0").split("\\")]
     try:
         return tuple(convert_encodings(names))
     except LookupError:
@@ -342,6 +362,11 @@ def decode(raw: bytes, charset: Sequence[str]) -> str:
     """Decode text; undecodable bytes become replacement characters, never an error."""
     if is_plain_ascii(raw):
         return raw.decode("ascii")
+    try:
+        if b"\x1b" not in raw:
+            return raw.decode(charset[0])
+    except (LookupError, UnicodeError):
+        pass  # pydicom knows more names, and reads what it can
     from pydicom.charset import decode_bytes
 
     try:

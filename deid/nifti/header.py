@@ -162,6 +162,13 @@ def geometry(header: Header) -> bytes:
 
 def text_fields(header: Header) -> dict[str, str]:
     """The header's text fields that are not empty, decoded as Latin-1 and stripped."""
+    spans = text_spans(header)
+    texts = {k: header.raw[a:b].split(b"\0")[0].decode("latin-1").strip() for k, (a, b) in spans.items()}
+    return {name: text for name, text in texts.items() if text}
+
+
+def text_spans(header: Header) -> dict[str, tuple[int, int]]:
+    """Begin and end in the header of its text fields, by name."""
     if header.version == 2:
         spans = {"descrip": (240, 320), "aux_file": (320, 344), "intent_name": (508, 524)}
     else:
@@ -170,8 +177,7 @@ def text_fields(header: Header) -> dict[str, str]:
             spans["intent_name"] = (328, 344)
         else:
             spans |= {"patient_id": (283, 293), "scannum": (273, 283), "exp_date": (293, 303)}
-    texts = {k: header.raw[a:b].split(b"\0")[0].decode("latin-1").strip() for k, (a, b) in spans.items()}
-    return {name: text for name, text in texts.items() if text}
+    return spans
 
 
 def _magic(raw: bytes) -> tuple[int, bool]:

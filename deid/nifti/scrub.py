@@ -184,12 +184,17 @@ def _pair(source: Path, relative: str, target: str, context: Context, limits: Li
 
 
 def _table(source: Path, relative: str, target: str, context: Context) -> Output:
-    declared = find_declared(source, relative, _read_object)
+    declared = declared_of(source, relative)
     data, removed = scrub_table(
         read_whole(source, MAX_TABLE), table_suffix(relative), relative, context, declared
     )
     chunks: Iterable[bytes] = gzip_chunks([data]) if target.endswith(".gz") else [data]
     return Output(target, chunks, removed)
+
+
+def declared_of(source: Path, relative: str) -> Mapping[str, object]:
+    """The data dictionary of a table by BIDS inheritance; empty where there is none."""
+    return find_declared(source, relative, _read_object)
 
 
 def _read_object(path: Path) -> Mapping[str, object]:

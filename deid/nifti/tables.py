@@ -35,9 +35,7 @@ class _Table:
 
     def cell(self, rule: Rule, name: str, value: str, person: str | None) -> str:
         """One cell by its rule; ``person`` is the identity of the row's participant in tables by person."""
-        value = value.strip()
-        if len(value) > 1 and value[0] == value[-1] == '"':
-            value = value[1:-1].replace('""', '"').strip()
+        value = plain_cell(value)
         if value.lower() in {"n/a", ""}:
             return _NA
         return self._kept(rule, name, value, person) or _NA
@@ -90,6 +88,41 @@ class _Table:
         return next((count for unit, count in _PER_YEAR.items() if unit in units), 1)
 
 
+@dataclass(frozen=True)
+class CleanTable:
+    """A cleaned table, with the places that its cells come from.
+
+    Attributes:
+        names: The columns of the source.
+        lines: The cells of the source, header left out, as written.
+        kept: Numbers of the columns that are kept.
+        rows: Place in ``lines`` and cells of every row that is kept, in the order of the release.
+    """
+
+    names: list[str]
+    lines: list[list[str]]
+    kept: list[int]
+    rows: list[tuple[int, list[str]]]
+
+    @property
+    def removed(self) -> int:
+        """How many columns and rows were dropped."""
+        return len(self.names) - len(self.kept) + len(self.lines) - len(self.rows)
+
+    def encode(self) -> bytes:
+        """The table as UTF-8 with LF."""
+        rows = [[self.names[at] for at in self.kept], *(row for _, row in self.rows)]
+        return "".join("\t".join(row) + "\n" for row in rows if row).encode()
+
+
+def plain_cell(cell: str) -> str:
+    """The value of a cell without the spaces and quotes around it."""
+    value = cell.strip()
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return value[1:-1].replace('""', '"').strip()
+    return value
+
+
 def is_number(text: str) -> bool:
     """True for a decimal number, ``nan``, ``inf`` or a truth value."""
     return _NUMBER.fullmatch(text) is not None or text.lower() in _SPECIAL
@@ -98,6 +131,21 @@ def is_number(text: str) -> bool:
 def scrub_table(
     data: bytes, suffix: str, relative: str, context: Context, declared: Mapping[str, object] | None = None
 ) -> tuple[bytes, int]:
+    """Cleans a TSV by column; see :func:`clean_table`.
+
+    Returns:
+        The table as UTF-8 with LF, and the number of dropped columns and rows.
+
+    Raises:
+        Held: Over :data:`MAX_TABLE`.
+    """
+    table = clean_table(data, suffix, relative, context, declared)
+    return table.encode(), table.removed
+
+
+def clean_table(
+    data: bytes, suffix: str, relative: str, context: Context, declared: Mapping[str, object] | None = None
+) -> CleanTable:
     """Cleans a TSV by column.
 
     Columns and rows keep their order, but tables by person are sorted by pseudonym: the order of enrolment
@@ -110,9 +158,6 @@ def scrub_table(
         context: The table's context; of a table by person, dates are shifted by the person of the row.
         declared: The table's JSON data dictionary.
 
-    Returns:
-        The table as UTF-8 with LF, and the number of dropped columns and rows.
-
     Raises:
         Held: Over :data:`MAX_TABLE`.
     """
@@ -121,27 +166,24 @@ def scrub_table(
     table = _Table(suffix, relative, context, declared or {})
     lines = [line for line in _LINES.split(decode_text(data)) if line.strip()]
     if not lines:
-        return b"", 0
+        return CleanTable([], [], [], [])
     names = [name.strip().strip('"') for name in lines[0].split("\t")]
     rules = [column_rule(suffix, name, table.declared.get(name), context.clean_text) for name in names]
     kept = [(at, rule) for at, rule in enumerate(rules) if rule is not None]
     subject = rules.index(Rule.SUBJECT) if Rule.SUBJECT in rules else None
-    removed = len(names) - len(kept)
-    rows: list[list[str]] = []
-    for line in lines[1:]:
-        cells = line.split("\t")
+    source = [line.split("\t") for line in lines[1:]]
+    rows: list[tuple[int, list[str]]] = []
+    for number, cells in enumerate(source):
         person = _person(table, cells, subject)
         if subject is not None and person is None:
-            removed += 1
             continue
-        rows.append(
-            [table.cell(rule, names[at], cells[at] if at < len(cells) else "", person) for at, rule in kept]
-        )
+        padded = cells + [""] * (len(names) - len(cells))
+        rows.append((number, [table.cell(rule, names[at], padded[at], person) for at, rule in kept]))
+    columns = [at for at, _ in kept]
     if subject is not None and suffix in BY_PERSON:
-        column = [at for at, _ in kept].index(subject)
-        rows.sort(key=lambda row: row[column])
-    header = [names[at] for at, _ in kept]
-    return "".join("\t".join(row) + "\n" for row in [header, *rows] if row).encode(), removed
+        column = columns.index(subject)
+        rows.sort(key=lambda row: row[1][column])
+    return CleanTable(names, source, columns, rows)
 
 
 def _person(table: _Table, cells: list[str], subject: int | None) -> str | None:
@@ -167,7 +209,7 @@ def scrub_numbers(source: Path, limits: Limits | None = None) -> Iterator[bytes]
     Raises:
         Held: A line over the limit, or not readable.
     """
-    for lines in _whole_lines(source, limits):
+    for lines in whole_lines(source, limits):
         yield b"".join(_number_line(line) for line in lines if line.strip())
 
 
@@ -177,7 +219,7 @@ def scrub_gradients(source: Path) -> Iterator[bytes]:
     Raises:
         Held: Anything that is not a number.
     """
-    for lines in _whole_lines(source, None):
+    for lines in whole_lines(source):
         for line in lines:
             cells = line.decode("latin-1").lstrip("\u00ef\u00bb\u00bf").split()
             if not all(_NUMBER.fullmatch(cell) or cell.lower() == "nan" for cell in cells):
@@ -191,7 +233,12 @@ def _number_line(line: bytes) -> bytes:
     return ("\t".join(cell if is_number(cell) else _NA for cell in cells) + "\n").encode("ascii")
 
 
-def _whole_lines(source: Path, limits: Limits | None) -> Iterator[list[bytes]]:
+def whole_lines(source: Path, limits: Limits | None = None) -> Iterator[list[bytes]]:
+    """The lines of a file, inflated where it is gzip, without their ends, in bounded memory.
+
+    Raises:
+        Held: A line over the limit, or not readable.
+    """
     with open_source(source, limits) as stream:
         rest = b""
         while piece := stream.read(_MAX_LINE):

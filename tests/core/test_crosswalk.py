@@ -48,7 +48,7 @@ def opened(path: Path, opener: Passphrase | PrivateKey) -> list[dict[str, str]]:
 WHOLE = [{name: row.get(name, "") for name in COLUMNS} for row in ROWS]
 X25519 = pems(x25519.X25519PrivateKey.generate(), b"pw")
 RSA = pems(rsa.generate_private_key(65537, 2048))
-PHRASE = (Passphrase("open sesame"), Passphrase("open sesame"))
+PHRASE = (Passphrase("open sesame, please"), Passphrase("open sesame, please"))
 
 
 @pytest.mark.parametrize(("recipient", "opener"), [PHRASE, X25519, RSA])
@@ -120,6 +120,7 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     "recipient",
     [
         Passphrase(""),
+        Passphrase("CANARY 4567"),
         PublicKey(b"CANARY"),
         PublicKey(RSA[1].pem),
         pems(ec.generate_private_key(ec.SECP256R1()))[0],

@@ -1,6 +1,7 @@
 """Known identifiers: classes, spellings, raw search, and the properties that verification relies on."""
 
 import random
+import re
 import string
 import time
 
@@ -93,6 +94,59 @@ def test_short_and_medical_identifiers_are_field_wise() -> None:
     assert one.clean("MR HEAD") == "MR HEAD"
     assert one.clean("MR HEAD Head^Thomas") == "MR HEAD"
     assert one.clean("MR HEAD seen by Dr. Head") == "MR HEAD seen by"
+
+
+@pytest.mark.parametrize(
+    "label", ["ID", "Pat", "Pat.", "Patient", "MRN", "#", "No.", "Nr", "patient id:", "PatNr"]
+)
+@pytest.mark.parametrize("value", ["1", "12", "007"])
+def test_short_numbers_go_behind_a_label(label: str, value: str) -> None:
+    one = known((Kind.ID, value))
+    for gap in ("", " ") if label[-1] in "#.:" else (" ", ": ", "-"):
+        for text in (
+            f"{label}{gap}{value}",
+            f"MR HEAD {label}{gap}{value}",
+            f"{label}{gap}{value}, T1 axial",
+        ):
+            assert value not in re.findall(r"\w+", one.clean(text)), text
+            assert one.residue(text) is Kind.ID
+    assert one.clean(f"MR HEAD #{value} T1 axial") == "MR HEAD T1 axial"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("12", "12 slices, 12 mm, T12 fracture"),
+        ("12", "patient 12 years old"),
+        ("12", "Pat. 12-jahrige"),
+        ("2", "no 2 mm nodule seen"),
+        ("2", "lesion #2 and slice # 2"),
+        ("1", "patient at 1.5 T, No. 1.5"),
+        ("12", "patient, 12 lesions"),
+        ("T1", "Patient T1 weighted, No T1 change, T1 axial"),
+        ("C2", "Pat. C2 fracture; no C2 lesion"),
+        ("C2", "Patient 2, ID 20"),
+        ("MR", "Patient MR head, ID card, no MR contrast"),
+    ],
+)
+def test_short_identifiers_stay_where_they_mean_something_else(value: str, text: str) -> None:
+    one = known((Kind.ID, value))
+    assert one.clean(text) == text and one.residue(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("Patient ID A1 knee", "Patient knee"),
+        ("Pat: A1 knee", "knee"),
+        ("knee #A1", "knee"),
+        ("knee no. A1 left", "knee no. A1 left"),
+        ("knee A1 left", "knee A1 left"),
+        ("ID A12", "ID A12"),
+    ],
+)
+def test_short_mixed_forms_need_a_strong_label(text: str, cleaned: str) -> None:
+    assert known((Kind.ID, "A1")).clean(text) == cleaned
 
 
 def test_middle_class_needs_whole_words() -> None:
@@ -282,7 +336,25 @@ def test_planted_name_is_found_in_any_bytes(before: bytes, codec: str, after: by
 
 
 @pytest.mark.parametrize(
-    "unit", ["a", " ", "1.", "1 ", "Dr. ", "John ", "a@", "Jan 1 ", "A. ", "/", "^", "12 Main St, "]
+    "unit",
+    [
+        "a",
+        "#",
+        "#1",
+        "# 12",
+        "ID 12 ",
+        " ",
+        "1.",
+        "1 ",
+        "Dr. ",
+        "John ",
+        "a@",
+        "Jan 1 ",
+        "A. ",
+        "/",
+        "^",
+        "12 Main St, ",
+    ],
 )
 def test_time_is_linear(unit: str) -> None:
     one = KnownIdentifiers(_PLANTED)

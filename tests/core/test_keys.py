@@ -56,6 +56,21 @@ def test_bad_keys_are_refused_without_showing_them(text: str) -> None:
     assert not text or text not in str(caught.value)
 
 
+def test_messages_say_where_a_key_came_from(tmp_path: Path) -> None:
+    default = tmp_path / "key"
+    for text, words in (("not a key!", "neither hexadecimal nor base64"), ("ab" * 31, "has 31 bytes")):
+        with pytest.raises(UsageError, match=f"the key of MAMI_DEID_KEY (is )?{words}"):
+            load_key(default, None, {"MAMI_DEID_KEY": text})
+        given = private(tmp_path / "given", text.encode())
+        with pytest.raises(UsageError, match=f"the key of --key-file (is )?{words}"):
+            load_key(default, given, {"MAMI_DEID_KEY": "ab" * 32})
+        private(default, text.encode())
+        with pytest.raises(UsageError, match=f"the key file in the state folder (is )?{words}"):
+            load_key(default, None, {})
+    with pytest.raises(UsageError, match="the key of --key-file cannot be opened"):
+        load_key(default, tmp_path / "missing", {})
+
+
 def test_longer_keys_are_taken_whole() -> None:
     assert parse_key((SECRET + b"1").hex()) != parse_key((SECRET + b"2").hex())
 

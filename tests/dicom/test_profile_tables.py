@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deid.dicom.profile import METHOD_CODES, Option, editions, table_row, table_rows
+from deid.dicom.profile import METHOD_CODES, Option, editions, preset_profile, table_row, table_rows
 from deid.dicom.profile.iods import Need, need, sop_classes
 from deid.dicom.profile.private import standard_entries, tcia_entries
 from deid.dicom.profile.tables import concept_rows
@@ -142,7 +142,8 @@ def test_iod_table_covers_every_sop_class_of_highdicom():
 def test_nothing_that_names_somebody_is_kept_from_the_knowledge_base():
     vrs = {entry.vr for entry in tcia_entries().values() if entry.letter != "X"}
     assert not vrs & {"PN", "AE"}
-    assert ("", (0x3F01, "INTELERAD MEDICAL SYSTEMS", 0x01)) not in tcia_entries()  # Institution Code, "k"
+    institution_code = tcia_entries()["", (0x3F01, "INTELERAD MEDICAL SYSTEMS", 0x01)]
+    assert institution_code.letter == "I" and not institution_code.holds(preset_profile().options)
     assert ("", (0x3F01, "INTELERAD MEDICAL SYSTEMS", 0x03)) not in tcia_entries()  # Source AE, "k"
     dates = {entry.vr for entry in tcia_entries().values() if entry.letter == "T"}
     assert dates == {"DA", "DT", "TM"}

@@ -1,5 +1,7 @@
 """Recipes: what they can say, what they refuse, and that every refusal tells what is allowed."""
 
+import re
+
 import jsonschema
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from deid.core.errors import UsageError
 from deid.dicom.profile import Action, Option, Profile, preset_profile
-from deid.dicom.recipe import OptionKey, Recipe, load_recipe, parse_recipe, recipe_schema
+from deid.dicom.recipe import OptionKey, Recipe, load_recipe, parse_recipe, preset_recipe, recipe_schema
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -18,12 +20,20 @@ def one(attribute, action, **more):
     ).profile()
 
 
-def test_an_empty_recipe_is_the_default_preset():
-    profile = parse_recipe("").profile()
+def test_a_recipe_without_preset_and_options_has_the_default_preset():
+    profile = parse_recipe("overrides: []").profile()
     preset = preset_profile()
     assert profile.options == preset.options
     assert profile.private_sources == preset.private_sources
     assert profile.digest == parse_recipe("preset: research").digest()
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "{}", "preset:\n", "---\n...\n"])
+def test_an_empty_recipe_is_refused(text):
+    with pytest.raises(
+        UsageError, match=r"mine\.yaml: the recipe is empty.*'preset: research'.*allowed keys"
+    ):
+        parse_recipe(text, "mine.yaml")
 
 
 def test_options_in_place_of_a_preset():
@@ -37,15 +47,21 @@ def test_options_in_place_of_a_preset():
     ("text", "words"),
     [
         ("preset: foo", ["preset", "'basic' or 'research'"]),
-        ("options: [clean-descriptorz]", ["options.0", "clean-descriptors"]),
+        ("options: [clean-descriptorz]", ["line 1, options > entry 1", "clean-descriptors"]),
         ("preset: basic\noptions: []", ["exclude each other"]),
         ("foo: 1", ["foo", "unknown key", "preset, options, private"]),
         (
             "overrides: [{attribute: StudyDate, action: remove, x: 1}]",
-            ["overrides.0.x", "unknown key", "sop_class"],
+            ["overrides > entry 1 > x", "unknown key", "sop_class"],
         ),
-        ("overrides: [{attribute: StudyDescripton, action: remove}]", ["overrides.0", "StudyDescription?"]),
-        ("overrides: [{attribute: StudyDate, action: shred}]", ["overrides.0.action", "'keep-verbatim'"]),
+        (
+            "overrides: [{attribute: StudyDescripton, action: remove}]",
+            ["overrides > entry 1 > attribute: not", "StudyDescription?"],
+        ),
+        (
+            "overrides: [{attribute: StudyDate, action: shred}]",
+            ["overrides > entry 1 > action: must be", "'keep-verbatim'"],
+        ),
         ("overrides: [{attribute: 'StudyDate >', action: remove}]", ["not a keyword"]),
         ("overrides: [{attribute: '(0019,1001)', action: keep}]", ["creator"]),
         ("overrides: [{attribute: '(0018,\"X\",01)', action: keep}]", ["not a keyword"]),
@@ -72,6 +88,19 @@ def test_options_in_place_of_a_preset():
         ("preset: basic\nprivate: [tcia]", ["retain-safe-private"]),
         ("- 1", ["mapping", "preset"]),
         ("a: [", ["line"]),
+        ("preset: research\noverrides: 5", ["mine.yaml, line 2, overrides: must be a list"]),
+        ("overrides:\n- StudyDate", ["line 2, overrides > entry 1: must be a mapping of keys and values"]),
+        ("overrides:\n- action: keep", ["line 2, overrides > entry 1 > attribute: is missing"]),
+        (
+            "overrides:\n- attribute: StudyDate\n  action: replace\n  value: 2020-01-01",
+            ["line 4, overrides > entry 1 > value: must be text; put it in quotes"],
+        ),
+        (
+            "overrides:\n- attribute: StudyDate\n  action: uid",
+            ["line 3, overrides > entry 1 > action: uid is"],
+        ),
+        ("\nkeep_times: perhaps", ["line 2, keep_times: must be true or false"]),
+        ("[a]: 1", ["no word"]),
         ("preset: basic\npreset: research", ["twice"]),
         ("preset: !!python/object/apply:os.system [x]", ["YAML"]),
     ],
@@ -81,11 +110,28 @@ def test_refusals_say_where_and_what_is_allowed(text, words):
         parse_recipe(text, "mine.yaml")
     message = str(raised.value)
     assert all(word in message for word in words), message
-    assert "pydantic" not in message and "Traceback" not in message
+    assert message.startswith("mine.yaml")
+    unwanted = r"\b(pydantic|Traceback|Input|instance|tuple|dict|str|bool|python|NoneType)\b"
+    assert re.search(unwanted, message) is None, message
+
+
+def test_aliases_that_multiply_or_never_end_are_refused():
+    many = "a: &a [x, x, x, x, x, x, x, x]\n"
+    for name, before in zip("bcdefghi", "abcdefgh", strict=True):
+        many += f"{name}: &{name} [{', '.join([f'*{before}'] * 8)}]\n"
+    for text in (many, "overrides: &a [*a]", "overrides: &a {b: *a}"):
+        with pytest.raises(UsageError):
+            parse_recipe(text)
+
+
+def test_an_unknown_preset_is_refused_once():
+    with pytest.raises(UsageError) as raised:
+        preset_recipe("resaerch")
+    assert str(raised.value) == "--preset takes one of: basic, research."
 
 
 def test_file_that_cannot_be_read(tmp_path):
-    with pytest.raises(UsageError, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot be read: no such file or directory"):
         load_recipe(tmp_path / "missing.yaml")
     path = tmp_path / "recipe.yaml"
     path.write_bytes(b"\xff\xfe")
@@ -161,9 +207,15 @@ def test_digest_is_of_the_meaning():
     assert digest("options: [clean-graphics, clean-descriptors]") == digest(
         "options: [clean-descriptors, clean-graphics]"
     )
-    different = ["", "preset: basic", "keep_times: true", "private: [standard]", "references: by-type"]
+    different = [
+        "preset: research",
+        "preset: basic",
+        "keep_times: true",
+        "private: [standard]",
+        "references: by-type",
+    ]
     assert len({digest(text) for text in different}) == len(different)
-    assert len(digest("")) == 64
+    assert len(digest("preset: research")) == 64
 
 
 def test_schema_accepts_what_the_recipe_accepts():

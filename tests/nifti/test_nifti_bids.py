@@ -379,9 +379,12 @@ def test_any_json_is_cleaned_or_held(fuzz_context: Context, document: dict[str, 
 
 @given(st.binary(max_size=200), st.sampled_from(["participants", "scans", "events", "sessions"]))
 def test_any_table_is_cleaned_or_held(fuzz_context: Context, data: bytes, suffix: str) -> None:
-    scrub_table(
-        b"participant_id\tage\tfilename\tacq_time\n" + data, suffix, f"sub-1/sub-1_{suffix}.tsv", fuzz_context
-    )
+    header = b"participant_id\tage\tfilename\tacq_time"
+    cleaned, removed = scrub_table(header + b"\n" + data, suffix, f"sub-1/sub-1_{suffix}.tsv", fuzz_context)
+    rows = [line.split("\t") for line in cleaned.decode().split("\n")]
+    assert rows.pop() == [""] and len({len(row) for row in rows}) == 1
+    assert removed >= len(header.split(b"\t")) - len(rows[0])
+    assert all(cell == cell.strip() and cell for row in rows for cell in row)
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,9 @@ _IDENTIFYING = re.compile(
     re.IGNORECASE,
 )
 """Names of private elements that the knowledge base keeps and that name somebody or some place."""
+_OF_INSTITUTION = re.compile(r"institution|hospital|\bsite\b|department", re.IGNORECASE)
+_OF_DEVICE = re.compile(r"identification label|station", re.IGNORECASE)
+"""Of those the names of an institution and of a device, which an option of PS3.15 may retain."""
 _DATE = re.compile(r"date", re.IGNORECASE)
 _UID = re.compile(r"\buids?\b", re.IGNORECASE)
 _TEXT_VRS = ("LT", "UT", "ST", "LO", "SH")
@@ -139,12 +142,26 @@ def parse_pattern(pattern: str) -> tuple[str, tuple[str, str, str]] | None:
     return ">".join(path), (match[1].lower(), match[2].strip(), match[3].lower())
 
 
+def other_kind(pattern: str) -> str:
+    """What a row is that names no private element: nothing of these needs an entry."""
+    leaf = _STEP.split(pattern.replace('"', "").strip())[-1].strip().lower()
+    standard = _STANDARD.fullmatch(leaf)
+    if standard and int(standard[1], 16) % 2 == 0:
+        return "rows of standard attributes in private sequences (decided by Table E.1-1 and by VR)"
+    if standard or re.fullmatch(r"\([0-9a-f]{4}, *,[0-9a-f]{2}\)", leaf):
+        return "rows of private creators or without one (such elements never stay)"
+    return "rows not understood"
+
+
 def judge(dispositions: set[str], names: set[str], vrs: set[str]) -> tuple[str, str]:
-    """One action for all rows of an element: K keep, U replace a UID, T shift a date, empty to remove."""
+    """One action for all rows of an element; the letters of ``elements`` below, empty to remove."""
     vr = next(name for name in _PREFERENCE if name in vrs or name == "")
     if not dispositions <= {"k", "h", "o"} or vrs & {"PN", "AE"}:
         return "", vr
     if any(_IDENTIFYING.search(name) for name in names):
+        for letter, pattern in (("I", _OF_INSTITUTION), ("V", _OF_DEVICE)):
+            if dispositions == {"k"} and all(pattern.search(name) for name in names):
+                return letter, vr
         return "", vr
     dates = [name for name in _DATE_VRS if name in vrs]
     if "o" in dispositions or dates or (vr in _TEXT_VRS and any(_DATE.search(name) for name in names)):
@@ -165,7 +182,7 @@ def compile_tcia(source: Path) -> None:
     for row in read(source / "tcia_private_tags.csv"):
         key = parse_pattern(row["element_sig_pattern"])
         if key is None:
-            counts["rows not understood"] += 1
+            counts[other_kind(row["element_sig_pattern"])] += 1
         else:
             found[key].append(row)
     judged = {}
@@ -176,7 +193,8 @@ def compile_tcia(source: Path) -> None:
             {row["vr"].strip() for row in rows},
         )
         judged[key] = (action, vr)
-        counts["elements kept" if action else "elements removed"] += 1
+        kept = "elements kept" if action not in ("I", "V") else "elements kept with an option only"
+        counts[kept if action else "elements removed"] += 1
         published = {row["private_disposition"].strip().lower() for row in rows}
         if not action and published <= {"k", "h", "o"}:
             counts["elements that the source keeps and that are removed here (names, stations, PN, AE)"] += 1
@@ -191,9 +209,11 @@ def compile_tcia(source: Path) -> None:
             lines[path, leaf[0], leaf[1]].append(f"{leaf[2]}:UN:X")
     meta = {
         "source": "The Cancer Imaging Archive, private tag knowledge base",
-        "edition": "as retrieved for this project; dispositions k, h and o are kept, all others removed",
+        "edition": "as retrieved for this project; dispositions k, h and o are kept, names of devices and "
+        "institutions with the options that retain them only, all others removed",
         "counts": "; ".join(f"{name} {number}" for name, number in sorted(counts.items())),
-        "elements": "element:VR:action; K keep, U replace UID, T shift date, X remove; * at any place",
+        "elements": "element:VR:action; K keep, U replace UID, T shift date, X remove, V keep with Retain "
+        "Device Identity, I keep with Retain Institution Identity; * at any place",
     }
     rows_out = ([path, group, creator, " ".join(e)] for (path, group, creator), e in sorted(lines.items()))
     write_csv("tcia_private.csv", meta, ["path", "group", "creator", "elements"], rows_out)

@@ -43,11 +43,15 @@ def source(tmp_path):
 
 def test_exit_status_of_every_ending(tool, source, tmp_path):
     (tmp_path / "empty").mkdir()
-    tool.run(*tool.arguments(source), status=1)
-    tool.run(*tool.arguments(source, "--held-ok"), status=0)
-    tool.run(*tool.arguments(tmp_path / "empty", out=tmp_path / "e", state=tmp_path / "es"), status=3)
-    tool.run(*tool.arguments(source, "--on-risk", "perhaps"), status=2)
-    tool.run(*tool.arguments(source, "--no-such-option"), status=2)
+    elsewhere = {"out": tmp_path / "e", "state": tmp_path / "es"}
+    runs = [
+        tool.arguments(source),
+        tool.arguments(source, "--held-ok"),
+        tool.arguments(tmp_path / "empty", **elsewhere),
+        tool.arguments(source, "--on-risk", "perhaps"),
+        tool.arguments(source, "--no-such-option"),
+    ]
+    assert [tool.run(*arguments).returncode for arguments in runs] == [1, 0, 3, 2, 2]
     # 0 by a clean tree, 70, 130 and 143 have tests of their own
 
 
@@ -146,6 +150,10 @@ def test_the_diff_is_private_and_names_every_changed_value(tool, source, tmp_pat
     assert set(names) == {"Quermmel^Na", "Testperson^Anna"} and set(names.values()) == labels
     assert {line["ref"] for line in lines} >= {"#" + o.ref[:5].hex() for o in _released(tool)}
     assert not any(line["before"] == line["after"] for line in lines)
+    forms = {
+        line["vr"]: line for line in lines if line["where"] in ("descrip", "AcquisitionTime", "acq_time[1]")
+    }
+    assert set(forms) == {"NIfTI", "JSON", "TSV"} and all(line["before"] for line in forms.values())
 
 
 def _released(tool):

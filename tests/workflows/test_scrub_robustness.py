@@ -239,9 +239,9 @@ def test_a_process_that_dies_costs_its_file_alone(tool, tmp_path):
         "import deid.workflows.scrub.writing as w\n"
         "from multiprocessing import parent_process\n"
         "original = w.open_part10\n"
-        "def open_part10(path):\n"
+        "def open_part10(path, **options):\n"
         "    if path.name == 'killer' and parent_process() is not None: os.kill(os.getpid(), 9)\n"
-        "    return original(path)\n"
+        "    return original(path, **options)\n"
         "w.open_part10 = open_part10\n"
     )
     path = os.pathsep.join([str(tmp_path), os.getcwd()])

@@ -5,13 +5,16 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 from builders import Person, bids_tree, build, series, to_bytes, tree, write
 from workflows.command import kill_group, wait_until
 
-from deid.workflows.scrub import indexing
-from deid.workflows.scrub.options import OnRisk, Shard
+from deid.core.errors import UsageError
+from deid.workflows.scrub import indexing, scrub
+from deid.workflows.scrub.options import OnRisk, ScrubOptions, Shard
 
 PEOPLE = (Person("Li^Na", "12"), Person("Kowalska^Ewa", "0099887", "19310505"))
 HEAVY = (*PEOPLE, *(Person(f"Family{n}^Given{n}", f"ID{n:06d}") for n in range(8)))
@@ -77,6 +80,39 @@ def test_two_shards_at_the_same_time(tool, source, tmp_path, key):
         assert run.returncode == 0, errors
     tool.direct(source, key_file=key, out=tmp_path / "b", state=tmp_path / "sb")
     assert tool.tree() == tool.tree(tmp_path / "b") and not tool.hidden()
+
+
+def test_shards_at_the_same_time_share_the_default_state_and_its_new_key(tool, source, tmp_path):
+    tool.environment |= {"XDG_STATE_HOME": str(tmp_path / "home"), "HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "deid", "scrub", str(source), str(tool.out), "--jobs", "1", "--shard"]
+    runs = [
+        subprocess.Popen([*command, f"{n}/3"], env=tool.environment, stderr=subprocess.PIPE)
+        for n in (1, 2, 3)
+    ]
+    for run in runs:
+        _, errors = run.communicate()
+        assert run.returncode == 0, errors
+    assert len(list((tmp_path / "home").rglob("journal-*.sqlite"))) == 1
+    assert len(tool.outputs()) == sum(path.is_file() for path in source.rglob("*")) and not tool.hidden()
+
+
+def test_shards_with_different_states_are_told_so(tool, source, tmp_path):
+    sizes = [tool.direct(source, shard=Shard(n, 2), dry_run=True).released for n in (1, 2)]
+    first = sizes.index(max(sizes)) + 1
+    tool.direct(source, shard=Shard(first, 2))
+    message = tool.refused(source, shard=Shard(3 - first, 2), state=tmp_path / "other")
+    assert "shards of one output need one state folder" in message
+
+
+def test_a_shard_sees_that_another_project_wrote_meanwhile(tool, source):
+    def other(phase, done, total):
+        if phase == "index":
+            tool.out.mkdir(exist_ok=True)
+            (tool.out / "stranger.dcm").write_bytes(b"x")
+
+    options = ScrubOptions(source=source, out=tool.out, state=tool.state, shard=Shard(1, 2))
+    with pytest.raises(UsageError, match="another project wrote 1 file"):
+        scrub(options, other)
 
 
 def test_a_second_run_skips_everything(tool, source):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from deid.dicom.profile.actions import REVEALS, Action, Option
 from deid.dicom.profile.iods import Need
-from deid.dicom.profile.resolve import chosen, combined
+from deid.dicom.profile.resolve import chosen, combined, is_retained
 from deid.dicom.profile.tables import ConceptRow, concept_rows
 
 _REFERENCES = frozenset({"UIDREF", "COMPOSITE", "IMAGE", "WAVEFORM"})
@@ -45,6 +45,13 @@ def concept_action(code: str, scheme: str, value_type: str, options: frozenset[O
     exact = [row for row in rows if row.value_type == value_type.strip()]
     actions = [_action(row, value_type.strip(), options) for row in exact or rows]
     return min(actions, key=REVEALS.__getitem__)
+
+
+def concept_is_retained(code: str, scheme: str, value_type: str, options: frozenset[Option]) -> bool:
+    """Whether a content item names a device or an institution and an active option retains it (K)."""
+    rows = _by_code().get((code.strip(), scheme.strip().partition(" ")[0]), ())
+    letters = (row.options for row in rows if row.value_type == value_type.strip())
+    return any(is_retained(found, options) for found in letters)
 
 
 def _action(row: ConceptRow, value_type: str, options: frozenset[Option]) -> Action:

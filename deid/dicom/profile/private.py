@@ -1,4 +1,10 @@
-"""Private attributes that may stay (PS3.15 E.3.10), by creator and element."""
+"""Private attributes that may stay (PS3.15 E.3.10), by creator and element.
+
+The Cancer Imaging Archive's list is compiled to 2,295 elements that are kept and 9 that name a device or an
+institution and need the option that retains those. Of its rows 551 speak of standard attributes inside
+private sequences, which Table E.1-1 and the rule by VR decide as anywhere else, and 334 of private creators
+or of elements without one, which never stay; no row is left that is not understood.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +34,14 @@ class PrivateRule:
         vr: How its value is to be read; ``UN`` where neither the file nor a table says.
         source: ``standard``, ``tcia`` or ``recipe``.
         value: The constant of a recipe; None otherwise.
+        retained: It names a device or an institution, and stays because an option retains those.
     """
 
     action: Action
     vr: str
     source: str
     value: str | None = None
+    retained: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,14 @@ class _Entry:
     vr: str
     letter: str
     anywhere: bool = True
+
+    def holds(self, options: frozenset[Option]) -> bool:
+        """Whether the element may stay under these options."""
+        return self.letter != "X" and (self.letter not in _RETAINED or _RETAINED[self.letter] in options)
+
+
+_RETAINED = {"V": Option.RETAIN_DEVICE_IDENTITY, "I": Option.RETAIN_INSTITUTION_IDENTITY}
+"""Names of devices and institutions stay with the option that retains them, by the letter of the entry."""
 
 
 @functools.cache
@@ -69,6 +85,12 @@ def _path(parents: tuple[int, ...]) -> str:
     return ">".join(steps)
 
 
+def entry_count(source: str, options: frozenset[Option]) -> int:
+    """How many private elements of a list may stay."""
+    entries = standard_entries().values() if source == STANDARD else tcia_entries().values()
+    return sum(entry.holds(options) for entry in entries)
+
+
 def _entry(sources: tuple[str, ...], key: _Key, parents: tuple[int, ...]) -> tuple[_Entry, str] | None:
     if STANDARD in sources:
         entry = standard_entries().get(key)
@@ -77,7 +99,7 @@ def _entry(sources: tuple[str, ...], key: _Key, parents: tuple[int, ...]) -> tup
     if TCIA_SOURCE in sources:
         here = tcia_entries().get((_path(parents), key))
         if here is not None:
-            return (here, TCIA_SOURCE) if here.letter != "X" else None
+            return here, TCIA_SOURCE
         top = tcia_entries().get(("", key))
         if top is not None and top.anywhere:
             return top, TCIA_SOURCE
@@ -109,6 +131,8 @@ def private_rule(
     if found is None:
         return None
     entry, source = found
+    if not entry.holds(options):
+        return None
     declared = entry.vr
     vr = effective_vr(vr, declared)
     if entry.letter == "U" or vr == "UI":
@@ -116,7 +140,9 @@ def private_rule(
     if entry.letter == "T":
         vr = declared
     action = private_action(vr, options)
-    return PrivateRule(action, vr, source) if action is not None else None
+    if action is None:
+        return None
+    return PrivateRule(action, vr, source, retained=entry.letter in _RETAINED)
 
 
 def effective_vr(vr: str, declared: str) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from deid.core.errors import UsageError
 from deid.dicom.profile.actions import PSEUDONYMS, REVEALS, Action, Option, Pseudonym
-from deid.dicom.profile.concepts import concept_action
+from deid.dicom.profile.concepts import concept_action, concept_is_retained
 from deid.dicom.profile.iods import need
 from deid.dicom.profile.overrides import Override, Wish, last_covering
 from deid.dicom.profile.private import PRIVATE_SOURCES, PrivateRule, private_rule
-from deid.dicom.profile.resolve import chosen, combined
+from deid.dicom.profile.resolve import chosen, combined, is_retained
 from deid.dicom.profile.tables import TableRow, table_row
 from deid.dicom.profile.unlisted import (
     BULK_VRS,
@@ -149,6 +149,17 @@ class Profile:
         override = self._override(tag, parents, sop_class) if self.overrides else None
         return override.value if override is not None and override.wish is Wish.REPLACE else None
 
+    def retains(self, tag: int, parents: tuple[int, ...], sop_class: str) -> bool:
+        """Whether an attribute names a device or an institution that an option retains.
+
+        Such a value loses only what is known of the patient. What no table lists follows the sequences around
+        it.
+        """
+        if self._override(tag, parents, sop_class) is not None:
+            return False
+        row = next((row for row in map(table_row, (tag, *reversed(parents))) if row is not None), None)
+        return row is not None and is_retained(row.options, self.options)
+
     def pseudonym(self, tag: int, parents: tuple[int, ...], sop_class: str) -> Pseudonym | None:
         """Which pseudonym replaces an attribute; None: none does, or the recipe wants something else."""
         found = PSEUDONYMS.get(tag)
@@ -183,6 +194,10 @@ class Profile:
     def concept(self, code_value: str, scheme: str, value_type: str) -> Action | None:
         """What happens to the value of a content item or waveform annotation; None: not listed."""
         return concept_action(code_value, scheme, value_type, self.options)
+
+    def retains_concept(self, code_value: str, scheme: str, value_type: str) -> bool:
+        """Whether a content item names a device or an institution that an option retains."""
+        return concept_is_retained(code_value, scheme, value_type, self.options)
 
     def claims(self, sop_class: str = "", modality: str = "") -> ProfileClaims:
         """Which codes of CID 7050 an object may claim, and which exceptions forbid it."""

@@ -19,6 +19,15 @@ def chosen(letters: Mapping[Option, str], options: frozenset[Option]) -> Action 
     return Action.KEEP if "K" in active else None
 
 
+def is_retained(letters: Mapping[Option, str], options: frozenset[Option]) -> bool:
+    """Whether an active option retains what the row names, a device or an institution, as it is."""
+    by = _IDENTITIES & options
+    return any(letters.get(option) == "K" for option in by) and chosen(letters, options) is Action.KEEP
+
+
+_IDENTITIES = frozenset({Option.RETAIN_DEVICE_IDENTITY, Option.RETAIN_INSTITUTION_IDENTITY})
+
+
 def combined(basic: str, need: Need) -> Action:
     """Resolve the action codes of the Basic Profile by the type of the attribute (PS3.15 Table E.1-1a).
 

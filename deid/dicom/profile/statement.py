@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from deid.dicom.profile.actions import METHOD_CODES, REVEALS, Action, Option
 from deid.dicom.profile.iods import Need
-from deid.dicom.profile.private import STANDARD, standard_entries, tcia_entries
+from deid.dicom.profile.private import STANDARD, entry_count
 from deid.dicom.profile.profile import Profile
 from deid.dicom.profile.resolve import combined
 from deid.dicom.profile.tables import TableRow, concept_rows, editions, table_rows
@@ -166,7 +166,8 @@ def _choices(profile: Profile) -> str:
         "(type 1), also where the row says X. Conditional attributes that are present stay present.",
         references,
         "Patient's Name, Patient ID, Accession Number and Study ID are replaced by keyed pseudonyms.",
-        "Retained free text (K) is cleaned all the same.",
+        "Retained free text (K) is cleaned all the same; names of devices and institutions that an option "
+        "retains lose only what is known of the patient.",
         "Overlay planes (60xx) and curves (50xx) are removed whole, also with Clean Graphics: bitmaps cannot "
         "be cleaned. Graphic annotations are cleaned.",
         "Attributes that Table E.1-1 does not list are decided by VR; unknown standard attributes, group "
@@ -186,11 +187,13 @@ def _private(profile: Profile) -> str:
         return "## Private attributes\n\nAll are removed."
     lines = ["## Private attributes", "", "Removed, except, by private creator and element, and cleaned:"]
     for source in profile.private_sources:
-        if source == STANDARD:
-            lines.append(f"- {len(standard_entries())} elements of Table E.3.10-1")
-            continue
-        kept = sum(entry.letter != "X" for entry in tcia_entries().values())
-        lines.append(f"- {kept} elements of The Cancer Imaging Archive's private tag knowledge base")
+        kept = entry_count(source, profile.options)
+        name = (
+            "Table E.3.10-1"
+            if source == STANDARD
+            else "The Cancer Imaging Archive's private tag knowledge base"
+        )
+        lines.append(f"- {kept} elements of {name}")
     return "\n".join(lines)
 
 

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import functools
 
+from deid.dicom.dictionary import entry_of
 from deid.dicom.profile.actions import Action, Option
 from deid.dicom.profile.tables import table_row
 
@@ -82,13 +83,8 @@ KNOWN_BULK = frozenset(
 @functools.lru_cache(16384)
 def dictionary_vrs(tag: int) -> frozenset[str]:
     """VRs that the data dictionary (PS3.6) allows for a standard tag; empty if it does not list the tag."""
-    from pydicom.datadict import get_entry
-
-    try:
-        entry = get_entry(tag)
-    except KeyError:
-        return frozenset()
-    return frozenset(entry[0].split(" or "))
+    entry = entry_of(tag)
+    return frozenset(entry.vr.split(" or ")) if entry is not None else frozenset()
 
 
 def is_never_kept(tag: int) -> bool:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from deid import __version__
 from deid.core.errors import UsageError
-from deid.core.files import refuse_inside, strerror
+from deid.core.files import refuse_inside
 from deid.core.journal import Journal
 from deid.core.noise import NoiseCounter
 from deid.core.outputs import list_outputs, remove_outputs
@@ -27,8 +27,10 @@ from deid.workflows.scrub.formats import subject_map
 from deid.workflows.scrub.indexing import Found, Indexer
 from deid.workflows.scrub.inputs import Inputs, check_inputs
 from deid.workflows.scrub.options import ScrubOptions
+from deid.workflows.scrub.ownership import check_no_stranger, check_output
 from deid.workflows.scrub.planning import Planner
 from deid.workflows.scrub.summary import Summary
+from deid.workflows.scrub.writable import check_writable
 from deid.workflows.scrub.writing import Setup, Written, finish_writing, lost_batch, parts_of, write_batch
 
 Progress = Callable[[str, int, int | None], None]
@@ -57,6 +59,7 @@ def scrub(options: ScrubOptions, progress: Progress, prompt: Callable[[], str] |
     recipe = load_recipe(options.recipe) if options.recipe else preset_recipe(options.preset)
     patients = read_patient_map(options.patient_map) if options.patient_map else PatientMap()
     where = ProjectOptions(options.out, options.project, options.state, options.key_file)
+    check_writable(options, where)
     exclusive = options.replace or options.prune
     with ExitStack() as stack:
         project = stack.enter_context(Project.open(where, exclusive=exclusive, prompt=prompt))
@@ -74,10 +77,11 @@ def scrub(options: ScrubOptions, progress: Progress, prompt: Callable[[], str] |
             options.dry_run,
             options.diff is not None,
         )
-        _check_output(options, journal, setup.context)
+        check_output(options, journal, setup.context)
         report = stack.enter_context(closing(DifferenceFile(options.diff)))
         run = _Run(options, setup, project.pseudonyms(keep_times=keep_times), journal, patients, progress)
         summary = run.run(recipe.profile(), report)
+        check_no_stranger(options, journal)
         summary.noise.update(noise.take())
         return summary
 
@@ -197,30 +201,3 @@ def _context(fingerprint: str, recipe: Recipe, options: ScrubOptions, keep_times
     """Digest of what an output depends on beside its input and its patient."""
     parts = (fingerprint, recipe.digest(), options.on_risk, options.encapsulated, keep_times, __version__)
     return hashlib.sha256(repr([str(part) for part in parts]).encode()).digest()
-
-
-def _check_output(options: ScrubOptions, journal: Journal, context: bytes) -> None:
-    """OUT belongs to one project, made in one way; anything else in it stops the run."""
-    try:
-        exists = options.out.is_dir()
-    except OSError as error:
-        raise UsageError(
-            f"the output folder cannot be reached: {strerror(error)}; check its rights."
-        ) from None
-    if options.replace or not exists:
-        return
-    found = list(list_outputs(options.out))
-    known = journal.outcomes.known_outputs()
-    unknown = sum(name not in known for name in found)
-    if unknown:
-        raise UsageError(
-            f"the output holds {unknown} file(s) that this project did not write; "
-            "give an empty or new folder, the project that wrote them (--project, --state), "
-            "or --replace to delete them once the new files are in place."
-        )
-    other = sum(known[name] != context for name in found)
-    if other:
-        raise UsageError(
-            f"the output holds {other} file(s) made with another recipe, option or version; "
-            "give a new folder, or --replace to make them anew."
-        )

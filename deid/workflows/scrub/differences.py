@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from deid.core.errors import UsageError
@@ -12,6 +12,8 @@ from deid.core.files import strerror
 from deid.dicom.elements import Buffer, Element
 from deid.dicom.part10 import Part10, parse_part10
 from deid.dicom.values import STRING_VRS, codecs_of, decode
+from deid.nifti.differences import differences as compare
+from deid.nifti.scrub import Context, FileKind
 from deid.workflows.scrub.units import Unit
 
 _SHOWN = 200
@@ -20,7 +22,7 @@ _DEFAULT_CHARSET = ("iso8859",)
 
 
 class DifferenceFile:
-    """A file of JSON lines, mode 0600, one line a changed element; nothing where no path is given.
+    """A file of JSON lines, mode 0600, one line a changed value; nothing where no path is given.
 
     Raises:
         UsageError: The file exists or cannot be written.
@@ -68,15 +70,31 @@ def differences(unit: Unit, source: Part10, written: Buffer) -> Iterator[str]:
         old, new = before.get(where), after.get(where)
         if old == new:
             continue
-        yield json.dumps(
-            {
-                "ref": "#" + unit.ref[:5].hex(),
-                "where": where,
-                "vr": (old or new or ("", ""))[0],
-                "before": old[1] if old else None,
-                "after": new[1] if new else None,
-            }
+        yield _line(
+            unit, where, (old or new or ("", ""))[0], old[1] if old else None, new[1] if new else None
         )
+
+
+def nifti_differences(unit: Unit, kind: FileKind, written: Sequence[Path], context: Context) -> Iterator[str]:
+    """Compare a NIfTI or BIDS file with its output.
+
+    Args:
+        unit: The input.
+        kind: What it is.
+        written: Its output files.
+        context: The context that it was cleaned with.
+
+    Yields:
+        JSON objects as of :func:`differences`; ``where`` is a field, key or cell, ``vr`` the kind of file.
+    """
+    for found in compare(kind, unit.path, unit.relative, written, context):
+        yield _line(unit, found.where, found.form, found.before, found.after)
+
+
+def _line(unit: Unit, where: str, vr: str, before: str | None, after: str | None) -> str:
+    before, after = (None if value is None else value[:_SHOWN] for value in (before, after))
+    fields = {"where": where, "vr": vr, "before": before, "after": after}
+    return json.dumps({"ref": "#" + unit.ref[:5].hex(), **fields})
 
 
 def _values(

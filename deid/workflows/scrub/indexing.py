@@ -14,7 +14,7 @@ from deid.core.noise import NoiseCounter
 from deid.core.parallel import map_batches
 from deid.core.patient_map import PatientMap
 from deid.core.pseudonyms import Pseudonyms
-from deid.workflows.scrub.failures import PROCESS_DIED, reason_of
+from deid.workflows.scrub.failures import PROCESS_DIED, attempt
 from deid.workflows.scrub.formats import index_input, owner_of, read_record
 from deid.workflows.scrub.inputs import Inputs, relative_of
 
@@ -193,10 +193,11 @@ def _lost(files: list[InputFile]) -> IndexedBatch:
 
 
 def _index_one(file: InputFile) -> Indexed:
-    try:
-        kind, record = index_input(file)
-    except Skipped as skipped:
-        return Indexed(file, SKIPPED, skipped.reason.encode())
-    except Exception as error:  # noqa: BLE001 - an unforeseen file must not stop the run
-        return Indexed(file, HELD, reason_of(error).encode())
-    return Indexed(file, kind, record)
+    def read() -> Indexed:
+        try:
+            kind, record = index_input(file)
+        except Skipped as skipped:
+            return Indexed(file, SKIPPED, skipped.reason.encode())
+        return Indexed(file, kind, record)
+
+    return attempt(read, lambda reason: Indexed(file, HELD, reason.encode()))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 from deid.core.errors import Held
 from deid.core.identifiers import Identifier, Kind
@@ -29,6 +29,7 @@ from deid.workflows.scrub.units import Batch, Entry, PatientUnits, Unit, dicom_o
 
 _BATCH_UNITS = 64
 _DECIDED_AT_ONCE = 1000
+_LOOKED_UP_AT_ONCE = 500
 _BATCH_BYTES = 128 << 20
 
 
@@ -162,7 +163,7 @@ class Planner:
         self._decided = []
 
     def _plan_patient(self, patient: bytes, rows: list[InputRow]) -> Iterator[PatientUnits]:
-        entries = [self._entry(row) for row in rows]
+        entries = list(self._entries(rows))
         identity = owner_of(entries[0].record, entries[0].relative, self._patients)
         label = self._pseudonyms.patient(identity)
         self.plan.patients += 1
@@ -186,9 +187,14 @@ class Planner:
         for part in _parts(todo):
             yield PatientUnits(identity, identifiers, tuple(part))
 
-    def _entry(self, row: InputRow) -> Entry:
-        name = self._journal.path(row.ref) or ""
-        return Entry(row, read_record(row.kind, row.record), relative_of(name), self._inputs.path(name))
+    def _entries(self, rows: Iterable[InputRow]) -> Iterator[Entry]:
+        source = iter(rows)
+        while page := list(islice(source, _LOOKED_UP_AT_ONCE)):
+            names = self._journal.paths([row.ref for row in page])
+            for row in page:
+                name = names.get(row.ref, "")
+                record = read_record(row.kind, row.record)
+                yield Entry(row, record, relative_of(name), self._inputs.path(name))
 
     def _identifiers(self, identity: str, entries: list[Entry]) -> tuple[Identifier, ...]:
         """Everything known of a patient; files that speak of all patients need what is known of all."""
@@ -204,7 +210,7 @@ class Planner:
     def _meet_people(self) -> None:
         """Learn from BIDS tables what they say of each person, and what all files say of anybody."""
         names = subject_map(self._patients)
-        for entry in map(self._entry, self._rows(NIFTI)):
+        for entry in self._entries(self._rows(NIFTI)):
             assert isinstance(entry.record, NiftiRecord)
             self._everybody.update(entry.record.identifiers)
             if entry.record.kind is FileKind.TABLE:

@@ -14,7 +14,7 @@ from deid.core.keys import ProjectKey
 from deid.core.noise import NoiseCounter
 from deid.core.outcomes import Outcome, Status
 from deid.core.pseudonyms import Pseudonyms
-from deid.core.staging import Staging, remove_leftovers
+from deid.core.staging import FileRange, Staging, remove_leftovers
 from deid.core.staging import Written as Placed
 from deid.dicom.claims import claims_of, expectation_of
 from deid.dicom.elements import Buffer
@@ -24,8 +24,8 @@ from deid.dicom.release import PatientRelease, map_file
 from deid.dicom.values import Patient
 from deid.nifti.index import NiftiRecord
 from deid.nifti.scrub import TEXT_KINDS, Context, check_text, scrub_file, verify_outputs
-from deid.workflows.scrub.differences import differences
-from deid.workflows.scrub.failures import PROCESS_DIED, reason_of
+from deid.workflows.scrub.differences import differences, nifti_differences
+from deid.workflows.scrub.failures import PROCESS_DIED, attempt
 from deid.workflows.scrub.units import WEAKER, Batch, PatientUnits, Unit
 
 
@@ -117,11 +117,7 @@ class _Writer:
         """Release the units of a batch; files appear together, after all of them are durable."""
         result = Written()
         for part in batch:
-            try:
-                self._part(part, result)
-            except Exception as error:  # noqa: BLE001 - what one patient brings must not stop the run
-                reason = reason_of(error)
-                result.outcomes += [_held(unit, self._setup.context, reason) for unit in part.units]
+            result.outcomes += self._part(part, result)
         self._commit(result)
         result.noise = self._noise.take()
         return result
@@ -130,14 +126,25 @@ class _Writer:
         """Remove the hidden folder of this process."""
         self._staging.close()
 
-    def _part(self, part: PatientUnits, result: Written) -> None:
+    def _part(self, part: PatientUnits, result: Written) -> list[Outcome]:
+        """Release the units of one patient; what cannot be known of him holds all of them."""
+
+        def release() -> list[Outcome]:
+            dicom, nifti = self._prepared(part)
+            return [self._unit(unit, dicom, nifti, result) for unit in part.units]
+
+        def hold(reason: str) -> list[Outcome]:
+            return [_held(unit, self._setup.context, reason) for unit in part.units]
+
+        return attempt(release, hold)
+
+    def _prepared(self, part: PatientUnits) -> tuple[PatientRelease, Context]:
         patient = (part.identity, part.identifiers)
         if self._latest is None or self._latest[0] != patient:  # batches of one patient follow each other
             known = KnownIdentifiers(part.identifiers)
             nifti = Context(self._pseudonyms, known, part.identity, dict(self._setup.subjects))
             self._latest = patient, self._dicom_release(part, known), nifti
-        _, dicom, nifti = self._latest
-        result.outcomes += [self._unit(unit, dicom, nifti, result) for unit in part.units]
+        return self._latest[1:]
 
     def _dicom_release(self, part: PatientUnits, known: KnownIdentifiers) -> PatientRelease:
         label, shift = self._pseudonyms.patient(part.identity), self._pseudonyms.shift(part.identity)
@@ -146,36 +153,44 @@ class _Writer:
         return PatientRelease(self._profile, patient, self._pseudonyms, expectation)
 
     def _unit(self, unit: Unit, dicom: PatientRelease, nifti: Context, result: Written) -> Outcome:
-        """The unit wrapper: whatever goes wrong with one unit holds that unit, and the run goes on."""
+        """Release one unit; what it has staged is withdrawn where it is held."""
         self._own.clear()
-        try:
+
+        def release() -> Outcome:
             _check_unchanged(unit)
             if isinstance(unit.record, DicomRecord):
                 details = self._release_dicom(unit, unit.record, dicom, result)
             else:
-                details = self._release_nifti(unit, unit.record, nifti)
+                details = self._release_nifti(unit, unit.record, nifti, result)
             _check_unchanged(unit)
-        except Exception as error:  # noqa: BLE001 - the one place: an unforeseen file must not stop the run
+            return Outcome(
+                unit.ref,
+                unit.done_key,
+                self._setup.context,
+                Status.RELEASED,
+                outputs=unit.outputs,
+                details=details,
+            )
+
+        def hold(reason: str) -> Outcome:
             for name in self._own:
                 self._staging.withdraw(name)
-            return _held(unit, self._setup.context, reason_of(error))
-        return Outcome(
-            unit.ref,
-            unit.done_key,
-            self._setup.context,
-            Status.RELEASED,
-            outputs=unit.outputs,
-            details=details,
-        )
+            return _held(unit, self._setup.context, reason)
+
+        return attempt(release, hold)
 
     def _release_dicom(
         self, unit: Unit, record: DicomRecord, release: PatientRelease, result: Written
     ) -> dict[str, str]:
         claims = claims_of(self._profile, record.sop_class, record.modality, released_unseen=bool(unit.risk))
         (output,) = unit.outputs
-        with open_part10(unit.path) as source:
+        with open_part10(unit.path, header=not self._setup.diff) as source:
             prepared = release.prepare(source, record, claims)
-            if prepared.in_memory:
+            if prepared.tail is not None:
+                head, (start, length) = prepared.to_bytes(), prepared.tail
+                release.verify(source, head, len(head) + length)
+                self._stage(output, [head, FileRange(source.fileno(), start, length)])
+            elif prepared.in_memory:
                 data = prepared.to_bytes()
                 self._verify_dicom(unit, release, source, data, result)
                 self._stage(output, [data])
@@ -192,7 +207,9 @@ class _Writer:
         if self._setup.diff:
             result.differences.extend(differences(unit, source, written))
 
-    def _release_nifti(self, unit: Unit, record: NiftiRecord, context: Context) -> dict[str, str]:
+    def _release_nifti(
+        self, unit: Unit, record: NiftiRecord, context: Context, result: Written
+    ) -> dict[str, str]:
         outputs = scrub_file(record.kind, unit.path, unit.relative, context)
         if tuple(output.relative for output in outputs) != unit.outputs:
             raise Held(_CHANGED)
@@ -203,9 +220,11 @@ class _Writer:
         if record.kind in TEXT_KINDS:
             for path in written:
                 check_text(path, context.known)
+        if self._setup.diff and written:
+            result.differences.extend(nifti_differences(unit, record.kind, written, context))
         return {WEAKER: unit.risk} if unit.risk else {}
 
-    def _stage(self, name: str, chunks: Iterable[bytes]) -> None:
+    def _stage(self, name: str, chunks: Iterable[bytes | FileRange]) -> None:
         self._staging.write(name, chunks)
         self._own.append(name)
 
