@@ -78,6 +78,19 @@ def test_scrub_a_study(environment, tmp_path):
     assert "another folder" in run(*command, environment=environment, status=2).stderr
 
 
+@pytest.mark.parametrize(
+    ("kind", "form", "ending"), [("chest", "dicom", ".dcm"), ("head", "nifti", ".nii.gz")]
+)
+def test_make_phantoms(environment, tmp_path, kind, form, ending):
+    command = (sys.executable, EXAMPLES / "make_phantoms.py", tmp_path / "made", "--kind", kind)
+    few = ("--patients", 2, "--studies", 2, "--size", 24, "--format", form)
+    assert "4 studies of 2 patients" in run(*command, *few, environment=environment).stdout
+    assert sum(name.endswith(ending) for name in contents(tmp_path / "made")) == 4
+    lines = (tmp_path / "made/manifest.csv").read_text().splitlines()
+    assert len(lines) == 5 and all((tmp_path / "made" / line.split(",")[0]).exists() for line in lines[1:])
+    assert "not empty" in run(*command, *few, environment=environment, status=2).stderr
+
+
 def test_share_packs_what_was_released(environment, source, tmp_path):
     folder = tmp_path / "shared"
     done = run(EXAMPLES / "share.sh", source, folder, "--jobs", "1", environment=environment)

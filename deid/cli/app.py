@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from deid import __version__
-from deid.cli import crosswalk, profile, scrub, show
+from deid.cli import crosswalk, models, profile, scrub, show, train_classifier, train_reid, train_unet
 from deid.core.errors import ExitStatus, UsageError
 
 app = typer.Typer(
@@ -25,8 +25,12 @@ app = typer.Typer(
 )
 app.command("scrub")(scrub.command)
 app.command("show")(show.command)
+app.command("train-classifier")(train_classifier.command)
+app.command("train-reid")(train_reid.command)
+app.command("train-unet")(train_unet.command)
 app.add_typer(profile.app, name="profile")
 app.add_typer(crosswalk.app, name="crosswalk")
+app.add_typer(models.app, name="models")
 
 
 def _print_version(wanted: bool) -> None:

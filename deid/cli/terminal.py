@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
@@ -81,6 +81,22 @@ def print_lines(lines: Iterable[str]) -> None:
     except BrokenPipeError:
         with Path(os.devnull).open("w") as nowhere:  # or the flush at the end would fail
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table to a terminal, or lines with tabs to what reads the output."""
+    if not sys.stdout.isatty():
+        print_lines("\t".join(row) for row in [header, *rows])
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*header, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
 
 
 def one_line(path: str) -> str:

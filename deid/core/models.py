@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from deid.core.errors import UsageError
@@ -10,7 +11,16 @@ from deid.core.errors import UsageError
 MODELS_VARIABLE = "MAMI_DEID_MODELS"
 MANIFEST = "model.json"
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+"""The pattern of a model's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A model folder, and the words for the place where it was found."""
+
+    folder: Path
+    place: str
 
 
 def find_models(explicit: Path | None = None) -> list[Path]:
@@ -23,9 +33,19 @@ def find_models(explicit: Path | None = None) -> list[Path]:
     Raises:
         UsageError: ``explicit`` holds no model.
     """
-    found: dict[str, Path] = {}
-    for folder in (folder for _, place in _places(explicit) for folder in _models_in(place)):
-        found.setdefault(folder.name, folder)
+    return [found.folder for found in locate_models(explicit)]
+
+
+def locate_models(explicit: Path | None = None) -> list[FoundModel]:
+    """What :func:`find_models` finds, with the places.
+
+    Raises:
+        UsageError: ``explicit`` holds no model.
+    """
+    found: dict[str, FoundModel] = {}
+    for title, place in _places(explicit):
+        for folder in _models_in(place):
+            found.setdefault(folder.name, FoundModel(folder, title))
     if explicit is not None and not _models_in(explicit):
         raise UsageError(f"no model was found in {explicit}; a model is a folder with a {MANIFEST}.")
     return [found[name] for name in sorted(found)]
@@ -41,8 +61,7 @@ def find_model(name: str, explicit: Path | None = None) -> Path:
     Raises:
         UsageError: There is none; the message lists the places.
     """
-    if not _NAME.fullmatch(name):
-        raise UsageError("the model's name is not valid; it is the name of a folder, without '/'.")
+    check_name(name)
     for folder in find_models(explicit):
         if folder.name == name:
             return folder
@@ -52,14 +71,32 @@ def find_model(name: str, explicit: Path | None = None) -> Path:
     )
 
 
-def _places(explicit: Path | None) -> Iterator[tuple[str, Path]]:
+def check_name(name: str) -> None:
+    """Refuses what cannot be the name of a model.
+
+    Raises:
+        UsageError: As above.
+    """
+    if not re.fullmatch(NAME, name):
+        raise UsageError(
+            "the model's name is not valid; it is the name of a folder, without '/': "
+            "letters, digits, '.', '_' and '-', the first a letter or a digit."
+        )
+
+
+def user_folder() -> Path:
+    """The user's own folder of models; it need not exist."""
     import platformdirs
 
+    return Path(platformdirs.user_data_path("mami-deid", appauthor=False)) / "models"
+
+
+def _places(explicit: Path | None) -> Iterator[tuple[str, Path]]:
     if explicit is not None:
         yield "the given folder", explicit
     for given in filter(None, os.environ.get(MODELS_VARIABLE, "").split(os.pathsep)):
         yield f"${MODELS_VARIABLE}", Path(given)
-    yield "user data", Path(platformdirs.user_data_path("mami-deid", appauthor=False)) / "models"
+    yield "user data", user_folder()
     package = Path(__file__).resolve().parents[1]
     yield "installed package", package / "_models"
     # Beside an installed package lies site-packages, where a folder of this name would be a stranger's.
@@ -71,6 +108,7 @@ def _models_in(place: Path) -> list[Path]:
     try:
         if (place / MANIFEST).is_file():
             return [place.resolve()]
-        return sorted(folder for folder in place.iterdir() if (folder / MANIFEST).is_file())
+        # Names with a leading dot are of models that are being written.
+        return sorted(f for f in place.iterdir() if f.name[0] != "." and (f / MANIFEST).is_file())
     except OSError:
         return []

@@ -208,7 +208,7 @@ def test_models_are_found_in_order(
     layout: str, installed: Callable[[str], Installed], tmp_path: Path
 ) -> None:
     made = installed(layout)
-    ask = "from pathlib import Path; from deid.core.models import find_models as f; print(*f({}), sep='\\n')"
+    ask = "from pathlib import Path; from deid.core.models import find_model as f; print(f('tiny', {}))"
     (own,) = made.python(ask.format("")).splitlines()
     place = "models" if layout == "editable" else "_models"
     assert Path(own).parts[-2:] == (place, "tiny") and (Path(own) / "model.json").is_file()

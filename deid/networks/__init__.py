@@ -1,0 +1,1 @@
+"""Floor 1: networks and their model folders; tensors only."""

@@ -1,0 +1,1 @@
+"""Steps on arrays: intensity for the networks, slices, rasters, burned-in text and faces."""

@@ -1,0 +1,347 @@
+"""From stored values to the 0..1 that every network sees, and back at full depth.
+
+The rule, the same for critic, anonymizer, classifier and audit:
+
+1. modality LUT, or rescale slope and intercept; colour becomes its luminance;
+2. CT in HU: a fixed window; all else: from the 0.5th to the 99.5th percentile of the object's pixels, without
+   padding. The file's own VOI window is never used: it betrays the site and the person who set it;
+3. clipped to 0..1; MONOCHROME1 inverted, so that dense is bright; padding becomes 0.
+
+The range is that of the whole object (all frames), so that slices stay comparable.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deid.core.errors import Held, UsageError
+from deid.core.image import COLOUR, Image, ModalityLut, Rescale
+
+NOT_INVERTIBLE = "pixels: modality LUT cannot be inverted"
+
+_LUMINANCE = np.array([0.299, 0.587, 0.114])
+_SAMPLED = 1 << 15
+"""Pixels a frame that count for the percentiles of arrays of more than 16 bits, evenly spaced."""
+
+
+@dataclass(frozen=True)
+class IntensityRule:
+    """Parameters of the rule; stands in every model's ``model.json``.
+
+    Attributes:
+        ct_centre: Centre of the window for CT, in HU.
+        ct_width: Its width: from -1000 (air) to 1000 (compact bone), since lungs and skull tell people apart
+            as much as soft tissue does.
+        low_percentile: For all else, the percentile that becomes 0.
+        high_percentile: The percentile that becomes 1.
+    """
+
+    ct_centre: float = 0.0
+    ct_width: float = 2000.0
+    low_percentile: float = 0.5
+    high_percentile: float = 99.5
+
+    def __post_init__(self) -> None:
+        if not self.ct_width > 0 or not 0 <= self.low_percentile < self.high_percentile <= 100:
+            raise UsageError(
+                "the intensity rule is not usable: the CT width must be above 0 and the percentiles must "
+                "rise within 0..100; import the model again."
+            )
+
+    def to_json(self) -> dict[str, float]:
+        """The parameters by name."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> IntensityRule:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            UsageError: A parameter is missing, unknown or no number.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in fields.values())
+        if set(fields) != names or not numbers:
+            raise UsageError(f"the intensity rule must hold the numbers {', '.join(sorted(names))}.")
+        return cls(**{name: float(value) for name, value in fields.items()})
+
+
+@dataclass(frozen=True)
+class NetworkRange:
+    """How one object was brought to 0..1; enough to take it back.
+
+    Attributes:
+        method: ``ct window`` or ``percentiles``.
+        low: Modality value at one end; ``low == high`` for an object of one value, which is 0 everywhere.
+        high: Modality value at the other end.
+        inverted: Whether ``low`` is 1 and ``high`` 0 (MONOCHROME1).
+    """
+
+    method: str
+    low: float
+    high: float
+    inverted: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """All attributes by name."""
+        return dataclasses.asdict(self)
+
+
+def to_network(image: Image, rule: IntensityRule | None = None) -> tuple[NDArray[np.float32], NetworkRange]:
+    """Bring an object to what the networks see.
+
+    Args:
+        image: A whole object; for one in parts see :func:`measure_range` and :func:`apply_range`.
+        rule: The rule of the model; the default rule if None.
+
+    Returns:
+        `[frame, row, column]` in 0..1, and the range for :func:`from_network`.
+    """
+    found = measure_range([image], rule)
+    return apply_range(image, found), found
+
+
+def measure_range(parts: Iterable[Image], rule: IntensityRule | None = None) -> NetworkRange:
+    """The range of an object that comes in parts of some frames each, in memory of one part.
+
+    Percentiles are those of the inverted distribution function: values that occur. Where both fall on one
+    value (a mask, a scan that is nearly all background) the lowest and highest value take their place.
+    """
+    rule = rule or IntensityRule()
+    seen: defaultdict[tuple[Rescale, ModalityLut | None], _Values] = defaultdict(_Values)
+    inverted = False
+    for image in parts:
+        inverted = image.photometric == "MONOCHROME1"
+        if image.modality == "CT" and image.units == "HU":
+            half = rule.ct_width / 2
+            return NetworkRange("ct window", rule.ct_centre - half, rule.ct_centre + half, inverted)
+        for rescale, frames in _by_rescale(image):
+            seen[rescale, image.lut].add(image, frames)
+    values, counts = _pooled(seen)
+    low, high = _percentile(values, counts, rule.low_percentile, rule.high_percentile)
+    return NetworkRange("percentiles", low, high, inverted)
+
+
+def apply_range(image: Image, found: NetworkRange) -> NDArray[np.float32]:
+    """Bring an object, or a part of it, to 0..1 by its range: `[frame, row, column]`."""
+    unit = np.empty(image.array.shape[:3], np.float32)
+    grey = _grey(image)
+    for rescale, frames in _by_rescale(image):
+        stored = grey[frames]
+        if _is_small(stored):
+            lowest = np.iinfo(stored.dtype).min
+            table = _unit(_modality(_every_value(stored.dtype), rescale, image.lut), found)
+            unit[frames] = table[stored.astype(np.int32) - lowest]
+        else:
+            unit[frames] = _unit(_modality(stored, rescale, image.lut), found)
+    unit[_is_padding(image, grey)] = 0
+    return unit
+
+
+def from_network(unit: NDArray[np.floating], found: NetworkRange, original: Image) -> Image:
+    """Take what a network made of an object back to stored values of full depth.
+
+    A pixel that the network did not change by a step of the stored values keeps the original's, bit for bit,
+    so that an image nobody changed comes back as it was. What lay outside the range keeps its value where
+    the network left it at that end, and else takes the network's: bright marks must not stay behind as a
+    ghost of the original. Padding is left as it is, and nothing becomes padding.
+
+    Args:
+        unit: `[frame, row, column]` in 0..1.
+        found: The range of :func:`to_network`.
+        original: What the range was measured on, or a part of it.
+
+    Raises:
+        Held: Something changed and the modality LUT is not monotonic.
+    """
+    before = apply_range(original, found)
+    if found.low == found.high or np.array_equal(unit, before):
+        return original
+    grey = _grey(original)
+    stored = grey.copy()
+    for rescale, frames in _by_rescale(original):
+        inverse = _Inverse(original, found, rescale)
+        stored[frames] = inverse(np.clip(unit[frames], 0, 1), before[frames], grey[frames])
+    stored = np.where(_is_padding(original, grey), grey, stored)
+    if original.photometric not in COLOUR:
+        return original.with_array(stored[..., None])
+    return original.with_array(_recoloured(original, stored, grey))
+
+
+class _Values:
+    """How often each stored value occurs among the pixels that are no padding."""
+
+    def __init__(self) -> None:
+        self._counts: NDArray[np.int64] | None = None
+        self._lowest = 0
+        self._samples: list[NDArray[Any]] = []
+
+    def add(self, image: Image, frames: slice | NDArray[np.intp]) -> None:
+        grey = _grey(image)[frames]
+        if not _is_small(grey):
+            flat = grey.reshape(len(grey), -1)
+            picked = np.linspace(0, flat.shape[1] - 1, min(_SAMPLED, flat.shape[1])).astype(np.intp)
+            sample = flat[:, picked]
+            self._samples.append(sample[~_is_padding(image, sample)])
+            return
+        info = np.iinfo(grey.dtype)
+        self._lowest = int(info.min)
+        size = int(info.max) - self._lowest + 1
+        counts = np.bincount(grey.astype(np.int32).ravel() - self._lowest, minlength=size)
+        counts[_is_padding(image, np.arange(info.min, int(info.max) + 1))] = 0
+        self._counts = counts if self._counts is None else self._counts + counts
+
+    def pairs(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Stored values and how often each occurs."""
+        if self._counts is not None:
+            (there,) = self._counts.nonzero()
+            return there + self._lowest, self._counts[there]
+        values = np.concatenate(self._samples)
+        return values, np.ones(len(values), np.int64)
+
+
+class _Inverse:
+    """From 0..1 to the nearest stored value of one rescale."""
+
+    def __init__(self, original: Image, found: NetworkRange, rescale: Rescale) -> None:
+        self._image, self._found, self._rescale = original, found, rescale
+
+    def __call__(self, unit: NDArray[Any], before: NDArray[np.float32], stored: NDArray[Any]) -> NDArray[Any]:
+        if not _is_small(stored):
+            return self._by_arithmetic(unit, before, stored)
+        targets, candidates = self._table(stored.dtype)
+        if not len(candidates):
+            return stored
+        after, earlier = _nearest(targets, unit), _nearest(targets, before)
+        return np.where(after == earlier, stored, candidates[after])
+
+    def _table(self, dtype: np.dtype[Any]) -> tuple[NDArray[np.float64], NDArray[Any]]:
+        """Values in 0..1, rising, and the stored values that have them."""
+        low, high = self._image.stored_range
+        candidates = np.arange(low, high + 1)
+        candidates = candidates[~_is_padding(self._image, candidates)]
+        modality = _modality(candidates, self._rescale, self._image.lut)
+        steps = np.diff(modality)
+        if (steps > 0).any() and (steps < 0).any():
+            raise Held(NOT_INVERTIBLE)
+        inside = (modality >= self._found.low) & (modality <= self._found.high)
+        targets, first = np.unique(_unclipped(modality[inside], self._found), return_index=True)
+        return targets, candidates[inside][first].astype(dtype)
+
+    def _by_arithmetic(
+        self, unit: NDArray[Any], before: NDArray[np.float32], stored: NDArray[Any]
+    ) -> NDArray[Any]:
+        if self._image.lut is not None or self._rescale.slope == 0:
+            raise Held(NOT_INVERTIBLE)
+        share = 1 - unit if self._found.inverted else unit
+        modality = self._found.low + share.astype(np.float64) * (self._found.high - self._found.low)
+        values = (modality - self._rescale.intercept) / self._rescale.slope
+        if stored.dtype.kind != "f":
+            values = np.clip(np.rint(values), *self._image.stored_range)
+        return np.where(np.abs(unit - before) < 2**-22, stored, values.astype(stored.dtype))
+
+
+def _nearest(targets: NDArray[np.float64], unit: NDArray[Any]) -> NDArray[np.intp]:
+    """Index of the nearest of rising targets."""
+    middles = (targets[1:] + targets[:-1]) / 2
+    return np.searchsorted(middles, unit)
+
+
+def _grey(image: Image) -> NDArray[Any]:
+    """Stored values `[frame, row, column]`; of colour the luminance, rounded to the depth of the samples."""
+    if image.photometric == "RGB":
+        luminance: NDArray[np.float64] = np.rint(image.array @ _LUMINANCE)
+        return luminance.astype(image.array.dtype)
+    first: NDArray[Any] = image.array[..., 0]
+    return first
+
+
+def _recoloured(original: Image, stored: NDArray[Any], grey: NDArray[Any]) -> NDArray[Any]:
+    """The original's colours with another luminance."""
+    if original.photometric != "RGB":
+        array = original.array.copy()
+        array[..., 0] = stored
+        return array
+    changed = original.array + (stored.astype(np.int64) - grey)[..., None]
+    clipped: NDArray[Any] = np.clip(changed, *original.stored_range)
+    return clipped.astype(original.array.dtype)
+
+
+def _is_small(array: NDArray[Any]) -> bool:
+    """Whether every value that the type holds fits in a table."""
+    return array.dtype.kind in "ui" and array.dtype.itemsize <= 2
+
+
+def _every_value(dtype: np.dtype[Any]) -> NDArray[np.int64]:
+    info = np.iinfo(dtype)
+    return np.arange(info.min, int(info.max) + 1)
+
+
+def _by_rescale(image: Image) -> Iterable[tuple[Rescale, slice | NDArray[np.intp]]]:
+    """The frames of each rescale of an image."""
+    if len(set(image.rescale)) == 1:
+        return [(image.rescale[0], slice(None))]
+    distinct = dict.fromkeys(image.rescale)
+    return [(r, np.array([i for i, own in enumerate(image.rescale) if own == r])) for r in distinct]
+
+
+def _modality(stored: NDArray[Any], rescale: Rescale, lut: ModalityLut | None) -> NDArray[np.float64]:
+    if lut is not None:
+        return lut.apply(stored)
+    return stored.astype(np.float64) * rescale.slope + rescale.intercept
+
+
+def _unclipped(modality: NDArray[np.float64], found: NetworkRange) -> NDArray[np.float64]:
+    share = (modality - found.low) / (found.high - found.low)
+    return 1 - share if found.inverted else share
+
+
+def _unit(modality: NDArray[np.float64], found: NetworkRange) -> NDArray[np.float32]:
+    if found.low == found.high:
+        return np.zeros(modality.shape, np.float32)
+    return np.clip(_unclipped(modality, found), 0, 1).astype(np.float32)
+
+
+def _is_padding(image: Image, stored: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which values mean "no pixel here": the padding range of grey images, and what is no finite number."""
+    if stored.dtype.kind == "f":
+        unusable: NDArray[np.bool_] = ~np.isfinite(stored)
+        return unusable
+    if image.padding is None or image.photometric in COLOUR:
+        return np.zeros(stored.shape, np.bool_)
+    inside: NDArray[np.bool_] = (stored >= image.padding[0]) & (stored <= image.padding[1])
+    return inside
+
+
+def _pooled(
+    seen: Mapping[tuple[Rescale, ModalityLut | None], _Values],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Modality values of all frames in rising order, and how often each occurs."""
+    values, counts = [np.empty(0)], [np.empty(0, np.int64)]
+    for (rescale, lut), found in seen.items():
+        stored, often = found.pairs()
+        values.append(_modality(stored, rescale, lut))
+        counts.append(often)
+    pooled = np.concatenate(values)
+    order = np.argsort(pooled, kind="stable")
+    return pooled[order], np.concatenate(counts)[order]
+
+
+def _percentile(
+    values: NDArray[np.float64], counts: NDArray[np.int64], low: float, high: float
+) -> tuple[float, float]:
+    if not len(values):
+        return 0.0, 0.0
+    reached = np.cumsum(counts)
+    ends = np.searchsorted(reached, np.array([low, high]) / 100 * reached[-1])
+    lower, upper = values[np.minimum(ends, len(values) - 1)]
+    if lower == upper:
+        lower, upper = values[0], values[-1]
+    return float(lower), float(upper)

@@ -1,0 +1,1 @@
+"""Re-identification: embedding images, comparing them, measuring what an attacker gets."""

@@ -1,0 +1,1 @@
+"""Data, losses and the loop that train the networks."""

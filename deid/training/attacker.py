@@ -1,0 +1,172 @@
+"""The attacker who knows the anonymizer: a recogniser trained on what it makes, original to scrubbed.
+
+A frozen network proves a leak but never its absence: scrubbed images are new to it. This one sees, in
+training, the originals of training patients with their other images scrubbed several times over, as anybody
+can make them from the public weights with keys of his own; then it meets test patients whose images were
+scrubbed with noise that it has never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from deid.reid.embedding import embed_images
+from deid.training.augment import Augmentation, augment
+from deid.training.decay import decayed
+from deid.training.images import ImageStore
+from deid.training.loop import Batch, Run
+from deid.training.pairs import PKSampler, group_names
+from deid.training.scrub_checks import both_ways, cross_scores
+from deid.training.verification import FairPairs, fair_pairs
+
+_SINGLE_WEIGHT = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class AttackImages:
+    """Images of one part of the data, before and after.
+
+    Attributes:
+        originals: What the attacker has.
+        scrubbed: The same images scrubbed, each entry with other noise; the originals themselves for a
+            ceiling.
+    """
+
+    originals: ImageStore
+    scrubbed: Sequence[ImageStore]
+
+
+@dataclass(frozen=True)
+class AttackSettings:
+    """How the attacker learns.
+
+    Attributes:
+        patients: Patients in a batch, two images of each.
+        paired_share: Share of them with several images; the others teach by two views of one image.
+        rate: Full learning rate.
+        weight_decay: Of matrices and kernels.
+        steps_per_epoch: Steps between two validations.
+        augmentation: How images are changed on both sides; None leaves them.
+    """
+
+    patients: int = 32
+    paired_share: float = 0.6
+    rate: float = 2e-3
+    weight_decay: float = 0.05
+    steps_per_epoch: int = 60
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+
+
+class AttackerTask:
+    """`deid.training.loop.Task`: contrast of originals with scrubbed images of the same patients.
+
+    Args:
+        network: With `embed`.
+        train: To learn from.
+        validation: To choose the best epoch by.
+        settings: How.
+
+    Raises:
+        UsageError: Too few patients have several images.
+    """
+
+    score = "auc"
+
+    def __init__(
+        self, network: nn.Module, train: AttackImages, validation: AttackImages, settings: AttackSettings
+    ) -> None:
+        self.network, self._train, self._validation, self._settings = network, train, validation, settings
+        self._sampler = PKSampler(
+            train.originals,
+            patients=settings.patients,
+            images=2,
+            groups=group_names(train.originals),
+            paired_share=settings.paired_share,
+        )
+        store = validation.originals
+        self._pairs = [both_ways(pairs) for pairs in fair_pairs(store)]
+        self.steps_per_epoch = settings.steps_per_epoch
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The attacker."""
+        return {"attacker": self.network}
+
+    def frozen(self) -> Mapping[str, nn.Module]:
+        """None."""
+        return {}
+
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """AdamW."""
+        return {"attacker": AdamW(decayed(self.network, self._settings.weight_decay), lr=self._settings.rate)}
+
+    def batch(self, step: int, generator: torch.Generator) -> Batch:
+        """Originals, and other images of the same patients scrubbed; `[patient, 1, row, column]` each."""
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        drawn = self._sampler.batch(np.random.default_rng(seed))
+        version = int(torch.randint(len(self._train.scrubbed), (1,), generator=generator))
+        one, other = drawn[0::2], drawn[1::2]
+        return {
+            "originals": self._changed(self._train.originals.tensor(one), generator),
+            "scrubbed": self._changed(self._train.scrubbed[version].tensor(other), generator),
+            "weights": torch.from_numpy(np.where(one == other, _SINGLE_WEIGHT, 1.0)).float(),
+        }
+
+    def step(self, batch: Batch, run: Run) -> Mapping[str, Tensor | float]:
+        """One update."""
+        count = len(batch["originals"])
+        with run.autocast():
+            images = torch.cat([batch["originals"], batch["scrubbed"]])
+            embeddings: Tensor = self.network.embed(images)  # type: ignore[operator]
+        loss = paired_contrast(embeddings[:count].float(), embeddings[count:].float(), batch["weights"])
+        run.backward(loss)
+        run.update("attacker")
+        return {"loss": loss}
+
+    def _changed(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        how = self._settings.augmentation
+        return images if how is None else augment(images, generator, how)
+
+    def validate(self, run: Run) -> Mapping[str, float]:
+        """The AUC of each source, original to scrubbed, and their mean."""
+        scores = attack_scores(self.network, self._validation, self._pairs, run.device)
+        found = {
+            f"auc ({pairs.source})": pairs.auc(own) for pairs, own in zip(self._pairs, scores, strict=True)
+        }
+        return {"auc": float(np.mean(list(found.values())))} | found
+
+    def sheet(self, run: Run) -> None:
+        """There is nothing to see."""
+
+
+def paired_contrast(one: Tensor, other: Tensor, weights: Tensor, temperature: float = 0.1) -> Tensor:
+    """Each row of one side must find its partner among all of the other, and the other way (InfoNCE).
+
+    Args:
+        one: Embeddings `[pair, dimension]`.
+        other: Of the partners, in the same order.
+        weights: Of the pairs, `[pair]`.
+        temperature: Cosines are divided by it.
+    """
+    unit = [torch.nn.functional.normalize(side, dim=1) for side in (one, other)]
+    logits = unit[0] @ unit[1].T / temperature
+    target = torch.arange(len(one), device=one.device)
+    losses = sum(
+        torch.nn.functional.cross_entropy(table, target, reduction="none") for table in (logits, logits.T)
+    )
+    return (losses * weights).sum() / (2 * weights.sum())
+
+
+def attack_scores(
+    network: nn.Module, images: AttackImages, pairs: Sequence[FairPairs], device: torch.device | str = "cpu"
+) -> list[NDArray[np.float64]]:
+    """Scores `[pair]` of pairs from `both_ways`, originals against the first scrubbing."""
+    originals = embed_images(network, images.originals.images, device=device)
+    scrubbed = embed_images(network, images.scrubbed[0].images, device=device)
+    return [cross_scores(each, originals, scrubbed) for each in pairs]

@@ -1,0 +1,233 @@
+"""What a card says of an anonymizer: what re-trained attackers and inversion reach, what is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from deid.core.model_card import Metric
+from deid.networks.anonymizer import Anonymizer
+from deid.networks.classifier import Classifier
+from deid.reid.metrics import Interval, patient_bootstrap, percentile_interval
+from deid.training.attacker import AttackerTask, AttackImages, AttackSettings, attack_scores
+from deid.training.card import metric
+from deid.training.dataset import Dataset
+from deid.training.diagnosis_figures import Cell
+from deid.training.fidelity import peak_signal_to_noise, structural_similarity
+from deid.training.images import ImageStore
+from deid.training.inversion import fixed_point, gradient_descent
+from deid.training.loop import fit
+from deid.training.options import LoopOptions
+from deid.training.scrub_checks import both_ways, read_findings, scrub_store
+from deid.training.verification import FairPairs, fair_pairs
+
+_TRAIN_SEED, _VALIDATION_SEED, _TEST_SEED, _GUESS_SEED = 101, 202, 303, 404
+_AT_ONCE = 64
+_CHANCE = 0.5
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """How thoroughly to measure.
+
+    Attributes:
+        strengths: At which to measure.
+        versions: How many times training images are scrubbed, each with other noise, for an attacker to learn
+            from.
+        loop: How long an attacker learns.
+        attack: How.
+        inverted: Test images to invert at most (of patients with several); 0 for none.
+    """
+
+    strengths: Sequence[float]
+    versions: int
+    loop: LoopOptions
+    attack: AttackSettings
+    inverted: int
+
+
+@dataclass(frozen=True, eq=False)
+class AnonymizerFigures:
+    """What was measured.
+
+    Attributes:
+        metrics: For the record.
+        attackers: By strength, the network that was trained on the scrubbed images; 0 is the ceiling's, which
+            was trained on originals.
+    """
+
+    metrics: tuple[Metric, ...]
+    attackers: dict[float, nn.Module]
+
+
+def measure_anonymizer(
+    network: Anonymizer,
+    classifier: Classifier,
+    cells: Sequence[Cell],
+    dataset: Dataset,
+    make_attacker: Callable[[], nn.Module],
+    settings: MeasureSettings,
+    folder: Path,
+    say: Callable[[str], None],
+) -> AnonymizerFigures:
+    """Measure on the test patients, once.
+
+    Args:
+        network: The anonymizer.
+        classifier: The frozen reader.
+        cells: Findings of the test images that can be measured.
+        dataset: Attackers learn from its training patients and are chosen on its validation patients.
+        make_attacker: Gives a new attacker with random weights.
+        settings: How thoroughly.
+        folder: For the runs of the attackers.
+        say: Receives lines for the user.
+    """
+    test = dataset.test
+    pairs = [both_ways(each) for each in fair_pairs(test)]
+    ceiling = _trained(make_attacker(), network, dataset, 0.0, settings, folder)
+    attackers, metrics = {0.0: ceiling}, []
+    highest = dict(_attacked(ceiling, AttackImages(test, [test]), pairs))
+    metrics += [
+        _figure("re-trained attacker, original to original, ROC AUC (ceiling)", test, p, found)
+        for p, found in highest.items()
+    ]
+    metrics += _kept(cells, read_findings(classifier, test), test, "original")
+    for strength in settings.strengths:
+        say(f"measuring at strength {strength:g}")
+        scrubbed = scrub_store(network, test, strength, _TEST_SEED)
+        attackers[strength] = _trained(make_attacker(), network, dataset, strength, settings, folder)
+        at = f"strength {strength:g}"
+        for each, found in _attacked(attackers[strength], AttackImages(test, [scrubbed]), pairs):
+            metrics.append(
+                _figure(f"re-trained attacker, original to scrubbed, ROC AUC, {at}", test, each, found)
+            )
+            metrics.append(
+                _figure(
+                    f"excess over chance as a share of the ceiling's, {at}",
+                    test,
+                    each,
+                    excess(found, highest[each]),
+                )
+            )
+        metrics += _inverted(network, ceiling, dataset, scrubbed, strength, settings.inverted)
+        metrics += _kept(cells, read_findings(classifier, scrubbed), test, at)
+        metrics += _pictures(test, scrubbed, at)
+    return AnonymizerFigures(tuple(metrics), attackers)
+
+
+def excess(found: Interval, ceiling: Interval) -> Interval:
+    """(AUC - 0.5) / (ceiling - 0.5); the interval takes the ceiling as given."""
+    span = max(ceiling.value - _CHANCE, 1e-6)
+    return Interval(*((end - _CHANCE) / span for end in (found.value, found.low, found.high)))
+
+
+def _trained(
+    attacker: nn.Module,
+    network: Anonymizer,
+    dataset: Dataset,
+    strength: float,
+    settings: MeasureSettings,
+    folder: Path,
+) -> nn.Module:
+    """An attacker that has learned from images scrubbed at a strength; from originals at 0."""
+
+    def sides(store: ImageStore, seed: int, versions: int) -> AttackImages:
+        if not strength:
+            return AttackImages(store, [store])
+        return AttackImages(store, [scrub_store(network, store, strength, seed + n) for n in range(versions)])
+
+    train = sides(dataset.train, _TRAIN_SEED, settings.versions)
+    validation = sides(dataset.validation, _VALIDATION_SEED, 1)
+    task = AttackerTask(attacker, train, validation, settings.attack)
+    # Of other images another run: a stopped measurement goes on only with what it was made of.
+    digest = hashlib.sha256(b"".join(store.images.tobytes() for store in train.scrubbed)).hexdigest()
+    fit(task, settings.loop, folder / f"attacker-{strength:g}-{digest[:12]}")
+    return attacker.cpu().eval()
+
+
+def _attacked(
+    attacker: nn.Module, images: AttackImages, pairs: Sequence[FairPairs]
+) -> Iterator[tuple[FairPairs, Interval]]:
+    for each, scores in zip(pairs, attack_scores(attacker, images, pairs), strict=True):
+        yield each, patient_bootstrap(each.scored(scores), weights=each.weights)
+
+
+def _figure(name: str, store: ImageStore, pairs: FairPairs, found: Interval) -> Metric:
+    return metric(name, found, store.subset(pairs.images), "test", pairs.source)
+
+
+def _inverted(
+    network: Anonymizer,
+    attacker: nn.Module,
+    dataset: Dataset,
+    scrubbed: ImageStore,
+    strength: float,
+    count: int,
+) -> list[Metric]:
+    """AUC of the ceiling's attacker on what inversion makes of scrubbed images, and the error left."""
+    test = dataset.test
+    paired = np.unique(np.concatenate([each.images for each in fair_pairs(test)]))[:count]
+    if not len(paired):
+        return []
+    original, given = test.subset(paired), scrubbed.subset(paired)
+    found = []
+    for name, invert in (("fixed point", fixed_point), ("gradient descent", gradient_descent)):
+        back = _invert_store(network, given, strength, invert)
+        error = (
+            np.abs(back.images.astype(np.float64) - original.images).mean() / np.iinfo(back.images.dtype).max
+        )
+        title = f"inversion by {name}, strength {strength:g}"
+        found.append(metric(f"{title}, mean absolute error, 0..1", _exact(error), original, "test", "all"))
+        for each in (both_ways(one) for one in fair_pairs(original)):
+            (scores,) = attack_scores(attacker, AttackImages(original, [back]), [each])
+            auc = patient_bootstrap(each.scored(scores), weights=each.weights)
+            found.append(_figure(f"{title}, then recognition, ROC AUC", original, each, auc))
+    return found
+
+
+def _invert_store(
+    network: Anonymizer,
+    store: ImageStore,
+    strength: float,
+    invert: Callable[..., Tensor],
+) -> ImageStore:
+    generator = torch.Generator().manual_seed(_GUESS_SEED)
+    top = np.iinfo(store.images.dtype).max
+    parts = []
+    for start in range(0, len(store), _AT_ONCE):
+        images = store.tensor(np.arange(start, min(start + _AT_ONCE, len(store))))
+        noise = network.draw_noise(len(images), generator)
+        back = invert(network.eval(), images, torch.full((len(images),), strength), noise)
+        parts.append(np.rint(back[:, 0].numpy() * top).astype(store.images.dtype))
+    return ImageStore(np.concatenate(parts), store.samples, store.frames, store.sides, store.report)
+
+
+def _kept(cells: Sequence[Cell], logits: NDArray[np.float32], store: ImageStore, at: str) -> Iterator[Metric]:
+    for cell in cells:
+        name = f"classifier, {cell.finding}, ROC AUC, {at}"
+        yield metric(name, cell.interval(logits), store.subset(cell.images), "test", cell.source)
+
+
+def _pictures(before: ImageStore, after: ImageStore, at: str) -> Iterator[Metric]:
+    """SSIM and PSNR, each patient counting once in the interval."""
+    index = np.arange(len(before))
+    one, other = before.tensor(index), after.tensor(index)
+    _, patients = np.unique(np.array(before.patients), return_inverse=True)
+    for name, measure in (("SSIM", structural_similarity), ("PSNR, dB", peak_signal_to_noise)):
+        values = measure(one, other).clamp(max=100).numpy().astype(np.float64)
+        means = np.bincount(patients, values) / np.bincount(patients)
+        random = np.random.default_rng(0)
+        drawn = random.choice(means, (1000, len(means))).mean(axis=1)
+        found = percentile_interval(float(means.mean()), drawn, 0.95)
+        yield metric(f"{name}, original to scrubbed, {at}", found, before, "test", "all")
+
+
+def _exact(value: float) -> Interval:
+    return Interval(value, float("nan"), float("nan"))

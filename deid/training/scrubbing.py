@@ -1,0 +1,235 @@
+"""The task of ``train-unet``: an anonymizer against critics that learn from what it now makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from deid.networks.anonymizer import Anonymizer
+from deid.networks.classifier import Classifier
+from deid.training.attacker import paired_contrast
+from deid.training.augment import Augmentation, augment
+from deid.training.decay import decayed
+from deid.training.diagnosis import masked_loss
+from deid.training.fidelity import fidelity_loss
+from deid.training.images import ImageStore
+from deid.training.loop import Batch, Run
+from deid.training.pairs import PKSampler
+from deid.training.privacy_losses import indistinguishable, scores_between
+from deid.training.scrub_checks import ScrubCheck
+from deid.training.sheet import before_after
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True, eq=False)
+class ScrubbingImages:
+    """Images to learn to scrub from.
+
+    Attributes:
+        store: The images.
+        groups: Group of each image: genuine and impostor pairs stay within one.
+        labels: `[image, finding]` of the classifier's findings, as `deid.training.samples.label_matrix`
+            gives.
+    """
+
+    store: ImageStore
+    groups: Sequence[str]
+    labels: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class ScrubbingSettings:
+    """How the anonymizer learns.
+
+    Attributes:
+        patients: Patients with several images in a batch; one image of each is scrubbed.
+        others: Images of any patients besides, drawn evenly with and without findings.
+        rate: Full learning rate of the anonymizer.
+        critic_rate: The same of the critics.
+        weight_decay: Of matrices and kernels.
+        privacy: Weight of the indistinguishability of genuine and impostor scores.
+        utility: Weight of what the classifier must still see.
+        fidelity: Weight of the picture.
+        least_strength: Strengths are drawn from here to 1; every second batch has 1 throughout.
+        critic_steps: Steps at the beginning in which only the critics learn, on originals.
+        steps_per_epoch: Steps between two validations.
+        augmentation: How a critic's images are changed; None leaves them.
+    """
+
+    patients: int = 18
+    others: int = 8
+    rate: float = 1.5e-3
+    critic_rate: float = 1e-3
+    weight_decay: float = 0.02
+    privacy: float = 1.0
+    utility: float = 1.0
+    fidelity: float = 1.0
+    least_strength: float = 0.2
+    critic_steps: int = 0
+    steps_per_epoch: int = 100
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+
+
+class ScrubbingTask:
+    """`deid.training.loop.Task`: privacy, utility and fidelity of scrubbed images, and critics in turns.
+
+    Each step scrubs one batch. One critic, the next in the row, scores the scrubbed images against originals
+    of the same patients; the anonymizer learns to make these genuine scores indistinguishable from the
+    impostors' in the batch, while the frozen classifier's features, logits and losses stay. Then the critic
+    learns, by contrast, to find the patients again in what the anonymizer has just made.
+
+    Args:
+        network: To train.
+        critics: Networks with `embed`, by name, of different architectures.
+        classifier: Frozen.
+        images: Training images.
+        check: What is measured on the validation patients.
+        settings: How.
+
+    Raises:
+        UsageError: Too few patients have several images.
+    """
+
+    score = "score"
+
+    def __init__(
+        self,
+        network: Anonymizer,
+        critics: Mapping[str, nn.Module],
+        classifier: Classifier,
+        images: ScrubbingImages,
+        check: ScrubCheck,
+        settings: ScrubbingSettings,
+    ) -> None:
+        self.network, self.critics, self._classifier = network, dict(critics), classifier
+        self._images, self._check, self._settings = images, check, settings
+        self._sampler = PKSampler(images.store, patients=settings.patients, images=2, groups=images.groups)
+        self._even = even_weights(images)
+        self.steps_per_epoch = settings.steps_per_epoch
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The anonymizer and its critics."""
+        return {"anonymizer": self.network} | {f"critic {name}": net for name, net in self.critics.items()}
+
+    def frozen(self) -> Mapping[str, nn.Module]:
+        """The classifier."""
+        return {"classifier": self._classifier}
+
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """AdamW for each."""
+        rates = dict.fromkeys(self.modules(), self._settings.critic_rate)
+        rates["anonymizer"] = self._settings.rate
+        return {
+            name: AdamW(decayed(module, self._settings.weight_decay), lr=rates[name])
+            for name, module in self.modules().items()
+        }
+
+    def batch(self, step: int, generator: torch.Generator) -> Batch:
+        """References and images of P patients, other images, labels, strengths and noise.
+
+        ``references`` `[patient, 1, row, column]` belong to the first ``images`` in their order.
+        """
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        drawn = self._sampler.batch(np.random.default_rng(seed))
+        others = torch.multinomial(self._even, self._settings.others, generator=generator).numpy()
+        indices = np.concatenate([drawn[1::2], others])
+        count = len(indices)
+        low = self._settings.least_strength
+        strength = low + (1 - low) * torch.rand(count, generator=generator)
+        references = self._images.store.tensor(drawn[0::2])
+        return {
+            "references": self._changed(references, generator),
+            "images": self._images.store.tensor(indices),
+            "labels": torch.from_numpy(self._images.labels[indices]),
+            "strength": strength if step % 2 else torch.ones(count),
+            "noise": self.network.draw_noise(count, generator),
+        }
+
+    def step(self, batch: Batch, run: Run) -> Mapping[str, Tensor | float]:
+        """One update of the anonymizer and one of the critic whose turn it is."""
+        turn = list(self.critics)[run.step % len(self.critics)]
+        critic = self.critics[turn]
+        if run.step < self._settings.critic_steps:
+            return {"critic": self._teach(critic, turn, batch["references"], batch["images"], run)}
+        with run.autocast():
+            scrubbed = self.network(batch["images"], batch["strength"], batch["noise"])
+            terms = {
+                "privacy": self._privacy(critic, batch["references"], scrubbed, run),
+                "utility": self._utility(batch, scrubbed),
+                "fidelity": fidelity_loss(batch["images"], scrubbed, batch["strength"]),
+            }
+        weights = {name: getattr(self._settings, name) for name in terms}
+        run.backward(torch.stack([weights[name] * term for name, term in terms.items()]).sum())
+        run.update("anonymizer")
+        return terms | {"critic": self._teach(critic, turn, batch["references"], scrubbed.detach(), run)}
+
+    def _privacy(self, critic: nn.Module, references: Tensor, scrubbed: Tensor, run: Run) -> Tensor:
+        """How well the critic tells genuine pairs from impostors, either way."""
+        critic.eval()
+        with torch.no_grad():
+            known = embed(critic, references)
+        seen = self._changed(scrubbed[: len(references)], run.generator)
+        return indistinguishable(*scores_between(known.float(), embed(critic, seen).float()))
+
+    def _utility(self, batch: Batch, scrubbed: Tensor) -> Tensor:
+        """Features, logits and the loss per known finding of the frozen classifier."""
+        with torch.no_grad():
+            before = self._classifier(batch["images"])
+        after = self._classifier(scrubbed)
+        spread = before.features.var(0).mean().clamp_min(1e-6)
+        features = (after.features - before.features).square().mean() / spread
+        logits = (after.logits - before.logits).square().mean()
+        positive = torch.ones(after.logits.shape[1], device=scrubbed.device)
+        loss = masked_loss(after.logits.float(), batch["labels"], positive)
+        kept: Tensor = features + 0.1 * logits + loss
+        return kept
+
+    def _teach(self, critic: nn.Module, name: str, references: Tensor, images: Tensor, run: Run) -> Tensor:
+        """The critic learns to find each patient's image among those of the batch, and the other way."""
+        critic.train()
+        count = len(references)
+        seen = self._changed(images[:count], run.generator)
+        with run.autocast():
+            embeddings = embed(critic, torch.cat([references, seen])).float()
+            even = torch.ones(count, device=embeddings.device)
+            loss = paired_contrast(embeddings[:count], embeddings[count:], even)
+        run.backward(loss)
+        run.update(f"critic {name}")
+        return loss
+
+    def _changed(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        how = self._settings.augmentation
+        return images if how is None else augment(images, generator, how)
+
+    def validate(self, run: Run) -> Mapping[str, float]:
+        """See `deid.training.scrub_checks.ScrubCheck.figures`."""
+        return self._check.figures(self.network, self.critics, self._classifier, run.device)
+
+    def sheet(self, run: Run) -> NDArray[np.uint8]:
+        """Validation images before, after at strength 1, and the difference."""
+        before = self._check.pictures(_SHOWN).to(run.device)
+        noise = self.network.draw_noise(len(before), run.generator).to(run.device)
+        return before_after(before, self.network(before, torch.ones(len(before), device=run.device), noise))
+
+
+def embed(network: nn.Module, images: Tensor) -> Tensor:
+    """Embeddings `[image, dimension]` by a network that is a `deid.networks.encoder.Embedder`."""
+    embeddings: Tensor = network.embed(images)  # type: ignore[operator]
+    return embeddings
+
+
+def even_weights(images: ScrubbingImages) -> Tensor:
+    """How often each image is drawn: in every group of equal labels of a source as often as in any other."""
+    keys = [
+        (sample.source, *labels.tolist())
+        for sample, labels in zip(images.store.samples, images.labels, strict=True)
+    ]
+    _, group, counts = np.unique([repr(key) for key in keys], return_inverse=True, return_counts=True)
+    return torch.from_numpy(1 / np.sqrt(counts[group] * float(len(counts))))

@@ -1,0 +1,210 @@
+"""Samples straight from a DICOM or BIDS tree, by what the headers and names say."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from deid.core.errors import Held, Skipped, UsageError
+from deid.core.files import InputFile, SkippedInput, discover
+from deid.core.noise import NoiseCounter
+from deid.nifti.bids import identity_of as bids_identity
+from deid.nifti.bids import parse_name, subject_label
+from deid.nifti.labels import split_extension
+from deid.training.samples import Findings, Sample, SampleTable, parse_labels
+
+NO_PATIENT = "no patient is named"
+NO_PICTURE = "no picture of a patient"
+
+_VOLUMES = frozenset({"CT", "MR", "PT"})
+_MR_SUFFIXES = frozenset(
+    {"T1w", "T2w", "PDw", "T2starw", "FLAIR", "PDT2", "inplaneT1", "inplaneT2", "angio", "UNIT1"}
+    | {"bold", "sbref", "dwi", "asl", "m0scan"}
+)
+_MODALITIES = {"ct": "CT", "CT": "CT", "pet": "PT", **dict.fromkeys(_MR_SUFFIXES, "MR")}
+_BIDS_EXTENSIONS = frozenset({".nii", ".nii.gz"})
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels from a CSV file beside a tree.
+
+    Attributes:
+        by_path: Findings of a file, by its path below the folder.
+        by_patient: Findings of all images of a patient.
+    """
+
+    by_path: Mapping[str, Findings] = field(default_factory=dict)
+    by_patient: Mapping[str, Findings] = field(default_factory=dict)
+
+    def of(self, paths: Iterable[str], patient: str) -> Findings:
+        """Findings of an object: those of the first of its files that has a line, else its patient's."""
+        for path in paths:
+            if path in self.by_path:
+                return self.by_path[path]
+        return self.by_patient.get(patient)
+
+
+@dataclass(frozen=True)
+class _File:
+    """One image file: what is known of it, and what joins it with others to one volume (None: nothing)."""
+
+    sample: Sample
+    relative: str
+    label_key: str
+    volume: tuple[object, ...] | None
+
+
+def read_tree(folder: Path, labels: Path | None = None) -> SampleTable:
+    """Find every image of a tree.
+
+    DICOM: the patient is Patient ID with its issuer, the source the device's manufacturer and model (so that
+    no pair tells two devices apart), the view body part, View Position and Laterality, or for volumes body
+    part, Series Description and plane. Parallel slices of one CT, MR or PET series are one volume. BIDS: the
+    patient is the ``sub-`` label, the study the session, the view the suffix. Files that name no patient are
+    left out and counted: two of them may be one person.
+
+    Args:
+        folder: The tree.
+        labels: A CSV file with the columns ``path`` (below the folder) or ``patient_id``, and ``labels``.
+
+    Raises:
+        UsageError: No folder, no image of a named patient, or labels that cannot be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"the folder of images does not exist or is none: {folder}; check the name.")
+    NoiseCounter.installed()  # what the libraries say holds values of the files
+    known = read_labels(labels) if labels is not None else Labels()
+    left_out: Counter[str] = Counter()
+    volumes: defaultdict[tuple[object, ...], list[_File]] = defaultdict(list)
+    for number, found in enumerate(_files(folder, left_out)):
+        volumes[found.volume or (number,)].append(found)
+    samples = [_joined(files, known) for files in volumes.values()]
+    if not samples:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
+        raise UsageError(
+            f"the folder holds no DICOM or BIDS image of a named patient ({reasons or 'it is empty'}). Give "
+            "a manifest CSV with the columns path and patient_id instead."
+        )
+    if labels is not None and all(sample.findings is None for sample in samples):
+        raise UsageError(
+            "no line of the labels speaks of an image in the folder: path is relative to the folder, with "
+            "'/'; patient_id is the Patient ID or the label after 'sub-'."
+        )
+    ordered = sorted(samples, key=lambda sample: str(sample.path))
+    return SampleTable(tuple(ordered), dict(sorted(left_out.items())))
+
+
+def read_labels(path: Path) -> Labels:
+    """Read the labels of a tree; their meaning is that of a manifest's.
+
+    Raises:
+        UsageError: The file cannot be read, lacks columns, or a line names a finding beside ``Normal``.
+    """
+    by_path: dict[str, Findings] = {}
+    by_patient: dict[str, Findings] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            names = reader.fieldnames or ()
+            if "labels" not in names or not {"path", "patient_id"} & set(names):
+                raise UsageError("the labels need the column labels, and path or patient_id or both.")
+            for row in reader:
+                image, patient = (row.get("path") or "").strip(), (row.get("patient_id") or "").strip()
+                findings = _findings(row.get("labels") or "", reader.line_num)
+                if image:
+                    by_path[image] = findings
+                elif patient:
+                    by_patient[patient] = findings
+    except OSError:
+        raise UsageError(f"the labels cannot be read: {path}; check the name.") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise UsageError("the labels are no CSV file in UTF-8.") from None
+    return Labels(by_path, by_patient)
+
+
+def _findings(text: str, line: int) -> Findings:
+    try:
+        return parse_labels(text)
+    except ValueError:
+        raise UsageError(
+            f"line {line} of the labels names a finding beside Normal or No Finding; keep one of the two."
+        ) from None
+
+
+def _files(folder: Path, left_out: Counter[str]) -> Iterator[_File]:
+    for found in discover(folder):
+        if isinstance(found, SkippedInput):
+            left_out[found.reason] += 1
+            continue
+        try:
+            is_nifti = split_extension(found.path.name)[1].lower() in _BIDS_EXTENSIONS
+            yield _bids_file(found) if is_nifti else _dicom_file(found)
+        except (Held, Skipped) as verdict:
+            left_out[verdict.reason] += 1
+        except OSError:
+            left_out["unreadable file"] += 1
+
+
+def _bids_file(found: InputFile) -> _File:
+    label = subject_label(found.relative)
+    if label is None:
+        raise Skipped(NO_PATIENT)
+    entities = parse_name(split_extension(found.path.name)[0], label)
+    if entities is None or entities[-1][1] not in _MODALITIES:
+        raise Skipped(NO_PICTURE)
+    suffix = entities[-1][1]
+    sample = Sample(
+        path=found.path,
+        patient=bids_identity(found.relative, {}),
+        modality=_MODALITIES[suffix],
+        study=dict(entities).get("ses", "only session"),
+        view=suffix,
+    )
+    return _File(sample, found.relative, label, None)
+
+
+def _dicom_file(found: InputFile) -> _File:
+    from deid.dicom.identity import identity_of
+    from deid.dicom.image_header import frame_count, orientation_of, refuse_unsupported, text, value_of, whole
+    from deid.dicom.pixels import read_header
+
+    header = read_header(found.path)
+    refuse_unsupported(header)
+    patient_id, issuer = (str(value_of(header, name) or "") for name in ("PatientID", "IssuerOfPatientID"))
+    patient = identity_of(patient_id, issuer)
+    if patient is None:
+        raise Skipped(NO_PATIENT)
+    modality, orientation = text(header, "Modality"), orientation_of(header)
+    if modality in _VOLUMES:
+        plane = "" if orientation is None else "SCA"[int(np.abs(np.cross(*orientation)).argmax())]
+        view = (text(header, "SeriesDescription"), plane)
+    else:
+        view = (text(header, "ViewPosition"), text(header, "ImageLaterality") or text(header, "Laterality"))
+    volume: tuple[object, ...] | None = None
+    if modality in _VOLUMES and frame_count(header) == 1 and orientation is not None:
+        sizes = (whole(header, "Rows"), whole(header, "Columns"))
+        volume = (text(header, "SeriesInstanceUID"), *sizes, *np.round(orientation, 2).ravel().tolist())
+    sample = Sample(
+        path=found.path,
+        patient=patient,
+        source=" ".join((text(header, "Manufacturer"), text(header, "ManufacturerModelName"))).strip(),
+        modality=modality,
+        study=text(header, "StudyInstanceUID"),
+        view=" ".join(filter(None, (text(header, "BodyPartExamined"), *view))),
+    )
+    return _File(sample, found.relative, patient_id.strip(" \0"), volume)
+
+
+def _joined(files: list[_File], labels: Labels) -> Sample:
+    """One sample of all files of a volume."""
+    files.sort(key=lambda file: file.relative)
+    first = files[0]
+    findings = labels.of((file.relative for file in files), first.label_key)
+    parts = tuple(file.sample.path for file in files) if len(files) > 1 else ()
+    return replace(first.sample, findings=findings, parts=parts)

@@ -1,0 +1,365 @@
+"""``train-unet``: from patients with several studies to an anonymizer in a model folder, attacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from deid.core.errors import UsageError
+from deid.core.model_card import DataRole, Metric, ModelKind, ModelRecord
+from deid.training.options import ModelOptions, Shares, Words
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from deid.networks.anonymizer import Anonymizer
+    from deid.networks.classifier import Classifier
+    from deid.training.dataset import Dataset
+    from deid.training.diagnosis_figures import Cell
+    from deid.training.loop import FitReport
+    from deid.training.scrub_figures import MeasureSettings
+    from deid.training.scrubbing import ScrubbingSettings, ScrubbingTask
+
+NEEDED = """train-unet needs images of patients with several studies, and a disease classifier:
+
+    mami-deid train-unet DATA --out RUN --classifier chest-classifier
+
+DATA is a manifest, a CSV file with a line for each image (or a folder with a manifest.csv, or a folder of
+DICOM or NIfTI files):
+
+    path,patient_id,source,modality,study,view,labels,licence
+    images/0001.png,P1,hospital-a,DX,S1,PA,Effusion;Edema,CC BY 4.0
+    images/0002.dcm,P1,hospital-a,DX,S2,PA,No Finding,CC BY 4.0
+
+path and patient_id are required. Some hundred patients with two or more studies from one source are needed:
+they teach the critics what identity is. --classifier is a model from 'mami-deid models list' or a folder that
+train-classifier made; its features, logits and findings are what must stay. For example, on a CPU:
+
+    mami-deid train-unet manifest.csv --out runs/unet --classifier chest-classifier --size 112 --minutes 60"""
+
+_PURPOSE = (
+    "Takes cues of identity out of images: large forms and tone give way to those of a mean over other "
+    "patients, and the rest is displaced by noise under the project's key, so what is lost cannot be "
+    "computed from the result. Scrubbed images are not for diagnosis."
+)
+_LIMITS = (
+    "The figures are those of the attackers trained here, on so many patients; a stronger one reaches more.",
+    "The key's noise is taken to be secret: who has it can undo more than the inversions measured here.",
+    "Findings that the classifier does not know may be lost; what it knows is measured above.",
+)
+_ATTACKER = (
+    "Recognises patients on images that the anonymizer beside it has scrubbed at its highest measured "
+    "strength: it was trained on such images with keys of its own, and serves the audit as an attacker."
+)
+_ATTACKER_LIMITS = ("It knows one anonymizer. Against another a new attacker must be trained.",)
+
+_SMALL_MAMI: dict[str, Any] = {
+    "patch": 16,
+    "width": 192,
+    "depth": 6,
+    "heads": 3,
+    "gates": 8,
+    "rank": 4,
+    "adapter": 96,
+    "dimension": 192,
+    "stem": "convolution",
+}
+
+
+class UnetOptions(ModelOptions):
+    """Options of ``train-unet``."""
+
+    name: str = Field(default="unet", description="name of the model; its folder in the run folder")
+    size: int = Field(
+        default=112, ge=32, le=1024, description="side at which the U-Net sees images, in pixels"
+    )
+    classifier: str = Field(
+        default="chest-classifier",
+        description="classifier that must still read the images: a model or folder",
+    )
+    critics: Words = Field(
+        default=("compact", "siamese"),
+        description="critics, between commas: compact, siamese or mami from random weights, or models",
+    )
+    encoder: str = Field(
+        default="tu-regnetx_002", description="encoder of segmentation-models-pytorch, from random weights"
+    )
+    depth: int = Field(default=4, ge=3, le=5, description="stages of the encoder")
+    operators: Words = Field(
+        default=("ksame", "residual", "warp"), description="what may be done to an image, in this order"
+    )
+    templates: int = Field(default=64, ge=1, le=4096, description="templates of ksame")
+    k: int = Field(default=8, ge=2, description="patients whose mean is a template")
+    batch: int = Field(
+        default=26, ge=4, description="images in a batch: 2 of 3 of patients with several, the rest of any"
+    )
+    rate: float = Field(default=1.5e-3, gt=0, description="full learning rate of the U-Net")
+    critic_rate: float = Field(default=1e-3, gt=0, description="full learning rate of the critics")
+    weight_decay: float = Field(default=0.02, ge=0, description="decay of matrices and kernels")
+    privacy: float = Field(default=2.0, ge=0, description="weight: genuine scores like impostors' scores")
+    utility: float = Field(default=1.0, ge=0, description="weight: what the classifier sees stays")
+    fidelity: float = Field(default=0.5, ge=0, description="weight: the picture stays")
+    critic_steps: int = Field(default=300, ge=0, description="steps at first in which only the critics learn")
+    steps_per_epoch: int = Field(default=100, ge=1, description="steps between two validations")
+    strengths: Shares = Field(
+        default=(0.33, 0.66, 1.0), min_length=1, description="strengths to measure, between commas"
+    )
+    attacker: str = Field(
+        default="compact", description="attacker to train for the measurement: compact, siamese or mami"
+    )
+    attack_epochs: int = Field(default=20, ge=1, description="epochs that each attacker learns")
+    attack_steps: int = Field(default=60, ge=1, description="steps of such an epoch")
+    attack_versions: int = Field(default=3, ge=1, description="scrubbings of each image that it learns from")
+    inverted: int = Field(default=200, ge=0, description="test images to invert at most; 0: none")
+    least: int = Field(
+        default=10, ge=2, description="patients with and without a finding in a source that a figure needs"
+    )
+
+
+@dataclass(frozen=True)
+class TrainedUnet:
+    """What a training gave.
+
+    Attributes:
+        model: The model folder of the anonymizer.
+        attacker: The model folder of the attacker that was trained on images at the highest strength.
+        report: How the training ended.
+        metrics: Figures on the test patients.
+    """
+
+    model: Path
+    attacker: Path
+    report: FitReport
+    metrics: tuple[Metric, ...]
+
+
+def train_unet(
+    data: Path, out: Path, options: UnetOptions, say: Callable[[str], None] = lambda _: None
+) -> TrainedUnet:
+    """Train, attack what it makes of the test patients' images, and write the model folders.
+
+    Args:
+        data: A manifest, or a folder.
+        out: The run folder; the models go into it, in folders of their names.
+        options: How.
+        say: Receives lines for the user.
+
+    Raises:
+        UsageError: Data or options are not usable; the message says what to do.
+    """
+    import torch
+
+    from deid.training.dataset import load_dataset, read_samples
+    from deid.training.loop import fit
+    from deid.training.scrub_figures import measure_anonymizer
+
+    classifier = _classifier(options.classifier)
+    dataset = load_dataset(read_samples(data, options), options)
+    say(f"images: {dataset.store.report}")
+    torch.manual_seed(options.seed)
+    arguments = _arguments(options)
+    network = _anonymizer(arguments, dataset, options)
+    critics = {name: _recogniser(name, options.size) for name in options.critics}
+    cells = _cells(classifier, dataset, options)
+    task = _task(network, critics, classifier, dataset, cells["validation"], options)
+    report = fit(task, options, out)
+    model, attacker = out / options.name, out / f"{options.name}-attacker"
+    if not report.is_main:
+        return TrainedUnet(model, attacker, report, ())
+    network.cpu().eval()
+    figures = measure_anonymizer(
+        network,
+        classifier.cpu().eval(),
+        cells["test"],
+        dataset,
+        lambda: _recogniser(options.attacker, options.size),
+        _measure_settings(options),
+        out / "attackers",
+        say,
+    )
+    built = ("anonymizer", arguments)
+    _export(model, network, ModelKind.ANONYMIZER, built, dataset, options, report, figures.metrics)
+    strongest = figures.attackers[max(figures.attackers)]
+    found = tuple(each for each in figures.metrics if "attacker" in each.name)
+    built = _built(options.attacker, options.size)
+    _export(attacker, strongest, ModelKind.ATTACKER, built, dataset, options, report, found)
+    return TrainedUnet(model, attacker, report, figures.metrics)
+
+
+def _classifier(given: str) -> Classifier:
+    from deid.core.models import find_model
+    from deid.networks.classifier import Classifier
+    from deid.networks.folder import load_network
+
+    folder = Path(given) if (Path(given) / "model.json").is_file() else find_model(given)
+    network, _ = load_network(folder)
+    if not isinstance(network, Classifier):
+        raise UsageError(
+            "--classifier is a model, but no classifier; 'mami-deid models list' says what each is."
+        )
+    return network
+
+
+def _built(name: str, size: int) -> tuple[str, dict[str, Any]]:
+    """Architecture and arguments of a recogniser with random weights."""
+    side = max(size // 2 // 16 * 16, 32)
+    small: dict[str, tuple[str, dict[str, Any]]] = {
+        "compact": ("compact-resnet", {"size": side}),
+        "siamese": ("siamese-resnet", {"backbone": "resnet10t", "size": size}),
+        "mami": ("mami", _SMALL_MAMI | {"size": max(size // 16 * 16, 32)}),
+    }
+    if name not in small:
+        raise UsageError(f"{name} is no recogniser that is built in; there are {', '.join(small)}.")
+    return small[name]
+
+
+def _recogniser(name: str, size: int) -> nn.Module:
+    """A network with `embed`: built in, with random weights, or a model."""
+    from deid.core.models import find_model
+    from deid.networks.architectures import build
+    from deid.networks.folder import load_network
+
+    if name in ("compact", "siamese", "mami"):
+        return build(*_built(name, size))
+    network, record = load_network(Path(name) if (Path(name) / "model.json").is_file() else find_model(name))
+    if record.kind not in (ModelKind.REID, ModelKind.ATTACKER):
+        raise UsageError(f"a critic must recognise patients; {record.name} is of the kind {record.kind}.")
+    return network
+
+
+def _arguments(options: UnetOptions) -> dict[str, Any]:
+    operators: dict[str, dict[str, Any]] = {name: {} for name in options.operators}
+    if "ksame" in operators:
+        operators["ksame"] = {"templates": options.templates}
+    return {
+        "size": options.size,
+        "encoder": options.encoder,
+        "depth": options.depth,
+        "decoder": [64, 48, 32, 24, 16][-options.depth :],
+        "operators": operators,
+    }
+
+
+def _anonymizer(arguments: Mapping[str, Any], dataset: Dataset, options: UnetOptions) -> Anonymizer:
+    from deid.networks.anonymizer import Anonymizer
+    from deid.networks.operators import KSame
+    from deid.training.templates import mean_templates
+
+    try:
+        network = Anonymizer(**arguments)
+    except (ValueError, KeyError) as error:
+        raise UsageError(f"the U-Net cannot be built: {error}") from None
+    for operator in network.operators.values():
+        if isinstance(operator, KSame):
+            operator.set_templates(mean_templates(dataset.train, options.templates, options.k, options.seed))
+    return network
+
+
+def _cells(classifier: Classifier, dataset: Dataset, options: UnetOptions) -> dict[str, list[Cell]]:
+    """Of validation and test, the findings that can be measured."""
+    from deid.training.diagnosis import LabelledImages
+
+    labels = dataset.store.labels(classifier.findings)
+    return {
+        part: LabelledImages(store, labels[index]).cells(classifier.findings, options.least)
+        for part, store, index in (
+            ("validation", dataset.validation, dataset.split.validation),
+            ("test", dataset.test, dataset.split.test),
+        )
+    }
+
+
+def _task(
+    network: Anonymizer,
+    critics: Mapping[str, nn.Module],
+    classifier: Classifier,
+    dataset: Dataset,
+    cells: list[Cell],
+    options: UnetOptions,
+) -> ScrubbingTask:
+    from deid.training.pairs import group_names
+    from deid.training.scrub_checks import ScrubCheck
+    from deid.training.scrubbing import ScrubbingImages, ScrubbingTask
+
+    store = dataset.train
+    labels = dataset.store.labels(classifier.findings)[dataset.split.train]
+    images = ScrubbingImages(store, group_names(store), labels)
+    check = ScrubCheck(dataset.validation, cells)
+    return ScrubbingTask(network, critics, classifier, images, check, _settings(options))
+
+
+def _settings(options: UnetOptions) -> ScrubbingSettings:
+    from deid.training.augment import Augmentation
+    from deid.training.scrubbing import ScrubbingSettings
+
+    return ScrubbingSettings(
+        patients=max(2, options.batch * 2 // 3),
+        others=max(1, options.batch - options.batch * 2 // 3),
+        rate=options.rate,
+        critic_rate=options.critic_rate,
+        weight_decay=options.weight_decay,
+        privacy=options.privacy,
+        utility=options.utility,
+        fidelity=options.fidelity,
+        critic_steps=options.critic_steps,
+        steps_per_epoch=options.steps_per_epoch,
+        augmentation=Augmentation() if options.augment else None,
+    )
+
+
+def _measure_settings(options: UnetOptions) -> MeasureSettings:
+    from deid.training.attacker import AttackSettings
+    from deid.training.options import LoopOptions
+    from deid.training.scrub_figures import MeasureSettings
+
+    loop = LoopOptions(epochs=options.attack_epochs, seed=options.seed, device=options.device)
+    return MeasureSettings(
+        strengths=options.strengths,
+        versions=options.attack_versions,
+        loop=loop,
+        attack=AttackSettings(steps_per_epoch=options.attack_steps),
+        inverted=options.inverted,
+    )
+
+
+def _export(
+    folder: Path,
+    network: nn.Module,
+    kind: ModelKind,
+    built: tuple[str, Mapping[str, object]],
+    dataset: Dataset,
+    options: UnetOptions,
+    report: FitReport,
+    metrics: tuple[Metric, ...],
+) -> None:
+    from deid.core.card_text import card_text
+    from deid.core.model_card import AgeGroup, WeightsType
+    from deid.networks.folder import save_model
+    from deid.training.card import CREATED_BY, about, command_line, data_sources, input_range
+
+    parts = {
+        DataRole.TRAINING: dataset.train.samples,
+        DataRole.VALIDATION: dataset.validation.samples,
+        DataRole.TEST: dataset.test.samples,
+    }
+    record = ModelRecord(
+        name=folder.name,
+        kind=kind,
+        architecture=built[0],
+        arguments=built[1],
+        findings=(),
+        input=input_range(dataset.train.samples, options.size, AgeGroup(options.age), options.body_parts),
+        training=data_sources(parts),
+        commands=(command_line("train-unet", options),),
+        metrics=metrics,
+        licence=options.licence,
+        created_by=CREATED_BY,
+    )
+    purpose, limits = (_PURPOSE, _LIMITS) if kind is ModelKind.ANONYMIZER else (_ATTACKER, _ATTACKER_LIMITS)
+    card = card_text(record, about(purpose, report, dataset.store.report, limits))
+    dtype = WeightsType.FLOAT16 if options.half else WeightsType.FLOAT32
+    save_model(folder, network.cpu(), record, card, dtype=dtype, overwrite=True)

@@ -1,0 +1,180 @@
+"""``train-unet`` as a user calls it: from a manifest to an anonymizer and its attacker, measured."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from deid.core.errors import UsageError
+from deid.core.model_card import AgeGroup, InputRange, Intensity, ModelKind, ModelRecord, read_record
+from deid.networks.classifier import Classifier
+from deid.networks.folder import load_network, save_model
+from deid.pixels.network_range import IntensityRule
+from deid.training.card import option_text
+from deid.training.options import read_options
+from deid.workflows.train_unet import UnetOptions, train_unet
+
+COLUMNS = ("path", "patient_id", "source", "modality", "study", "view", "labels", "licence")
+PATIENTS = 60
+SMALL = {
+    "size": 32, "depth": 3, "batch": 12, "epochs": 1, "steps_per_epoch": 4, "critic_steps": 2, "templates": 4,
+    "k": 3, "strengths": (0.5, 1.0), "attack_epochs": 1, "attack_steps": 4, "attack_versions": 1,
+    "inverted": 8,
+    "least": 2, "critics": ("compact",), "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A manifest: each patient has three soft spots of their own, every second one a bright square."""
+    folder = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    rows, (down, across) = [], np.mgrid[:32, :32] / 32
+    for patient in range(PATIENTS):
+        spots = random.uniform(0.2, 0.8, (3, 2))
+        for study in range(2):
+            pixels = 60 + random.normal(0, 5, (32, 32))
+            pixels += sum(120 * np.exp(-((down - r) ** 2 + (across - c) ** 2) / 0.02) for r, c in spots)
+            pixels[24:30, 24:30] += 60 * (patient % 2)
+            name = f"{patient}-{study}.png"
+            Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / name)
+            labels = "Effusion" if patient % 2 else "No Finding"
+            rows.append((name, f"PAT-{patient}", "phantoms", "DX", str(study), "PA", labels, "CC0-1.0"))
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([COLUMNS, *rows])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    """A model folder with a classifier that has learned nothing."""
+    torch.manual_seed(0)
+    arguments = {"backbone": "lcnet_035", "findings": ["Effusion"], "size": 32}
+    record = ModelRecord(
+        name="reader", kind=ModelKind.CLASSIFIER, architecture="classifier", arguments=arguments,
+        findings=("Effusion",), training=(), commands=(), metrics=(), licence="CC0-1.0", created_by="a test",
+        input=InputRange(
+            ("DX",), ("MONOCHROME2",), (), (), AgeGroup.ANY, (32, 32), "stretch",
+            Intensity("network-range", IntensityRule().to_json()),
+        ),
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("models") / "reader"
+    save_model(folder, Classifier(**arguments), record, "A reader.\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data, classifier, tmp_path_factory):
+    return train_unet(data, tmp_path_factory.mktemp("run"), options(classifier))
+
+
+def options(classifier, **given):
+    return read_options(UnetOptions, None, SMALL | {"classifier": str(classifier)} | given)
+
+
+def test_both_models_load_and_say_what_they_are(trained):
+    network, record = load_network(trained.model)
+    assert (record.name, record.kind, record.architecture) == ("unet", ModelKind.ANONYMIZER, "anonymizer")
+    attacker, of_attacker = load_network(trained.attacker)
+    assert of_attacker.kind is ModelKind.ATTACKER and of_attacker.architecture == "compact-resnet"
+    assert attacker.embed(torch.zeros(2, 1, 32, 32)).shape == (2, 128)
+    images, noise = torch.rand(2, 1, 32, 32), torch.zeros(2, network.noise)
+    with torch.no_grad():
+        assert (network(images, torch.zeros(2), noise) - images).abs().max() < 1e-4
+        assert (network(images, torch.ones(2), noise) - images).abs().mean() > 1e-3
+
+
+def test_templates_are_saved_with_the_weights(trained):
+    network, _ = load_network(trained.model)
+    templates = network.operators["ksame"].templates
+    assert templates.shape[0] == 4 and templates.std(0).mean() > 0.01
+
+
+def test_every_figure_is_measured_at_every_strength(trained):
+    metrics = {metric.name: metric for metric in read_record(trained.model).metrics}
+    ceiling = metrics.pop("re-trained attacker, original to original, ROC AUC (ceiling)")
+    assert 0 <= ceiling.low <= ceiling.value <= ceiling.high <= 1 and ceiling.split == "test"
+    assert "classifier, Effusion, ROC AUC, original" in metrics
+    for strength in ("0.5", "1"):
+        for name in (
+            f"re-trained attacker, original to scrubbed, ROC AUC, strength {strength}",
+            f"excess over chance as a share of the ceiling's, strength {strength}",
+            f"inversion by fixed point, strength {strength}, then recognition, ROC AUC",
+            f"inversion by gradient descent, strength {strength}, mean absolute error, 0..1",
+            f"classifier, Effusion, ROC AUC, strength {strength}",
+            f"SSIM, original to scrubbed, strength {strength}",
+            f"PSNR, dB, original to scrubbed, strength {strength}",
+        ):
+            assert metrics[name].images > 0
+    similar = [metrics[f"SSIM, original to scrubbed, strength {s}"].value for s in ("0.5", "1")]
+    assert 1 > similar[0] > similar[1]
+
+
+def test_the_card_names_command_data_and_limits(trained):
+    card = (trained.model / "card.md").read_text()
+    assert "mami-deid train-unet DATA --out RUN" in card and "CC0-1.0" in card
+    assert "a stronger one reaches more" in card
+    assert "adaptive" not in card
+
+
+def test_the_run_folder_shows_before_after_and_difference(trained):
+    (sheet,) = (trained.model.parent / "sheets").glob("*.png")
+    pixels = np.asarray(Image.open(sheet))
+    assert pixels.shape[0] > 6 * 32 and pixels.std() > 5
+
+
+def test_flags_fields_and_help_are_the_same():
+    from deid.cli.app import app
+
+    command = typer.main.get_command(app).commands["train-unet"]
+    flags = {p.name: p for p in command.params if p.name not in ("data", "out", "config", "as_json", "help")}
+    assert set(flags) == set(UnetOptions.model_fields)
+    for name, field in UnetOptions.model_fields.items():
+        flag = flags[name]
+        assert f"--{name.replace('_', '-')}" in flag.opts
+        assert flag.help == field.description and flag.default is None, name
+        default = field.get_default(call_default_factory=True)
+        shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else option_text(default)
+        assert flag.show_default == (True if shown in ("", "None") else shown), name
+
+
+def test_lists_come_from_flags_and_yaml(tmp_path):
+    config = tmp_path / "run.yaml"
+    config.write_text("strengths: [0.2, 1]\ncritics: [compact]\n")
+    assert read_options(UnetOptions, config, {"critics": "compact, mami"}).critics == ("compact", "mami")
+    assert read_options(UnetOptions, config, {}).strengths == (0.2, 1.0)
+    assert read_options(UnetOptions, None, {"strengths": "0.5,1"}).strengths == (0.5, 1.0)
+    with pytest.raises(UsageError, match="strengths"):
+        read_options(UnetOptions, None, {"strengths": "strong"})
+
+
+def test_without_data_it_says_what_it_needs():
+    from deid.cli.app import app
+
+    with pytest.raises(UsageError, match="train-unet needs images of patients with several studies"):
+        CliRunner().invoke(app, ["train-unet"], catch_exceptions=False, standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"operators": ("swirl",)}, "no operator is called swirl"),
+        ({"critics": ("nobody",)}, "there is no model nobody"),
+        ({"size": 36}, "must be a multiple of 8"),
+        ({"k": 2000}, "templates are means over 2000 patients"),
+    ],
+)
+def test_options_that_cannot_be_used(data, classifier, tmp_path, given, message):
+    with pytest.raises(UsageError, match=message):
+        train_unet(data, tmp_path / "run", options(classifier, **given))
+
+
+def test_a_critic_must_recognise_patients(data, classifier, tmp_path):
+    with pytest.raises(
+        UsageError, match="a critic must recognise patients; reader is of the kind classifier"
+    ):
+        train_unet(data, tmp_path / "run", options(classifier, critics=(str(classifier),)))
