@@ -55,7 +55,9 @@ def command(
     depth: Annotated[int | None, typer.Option(help="stages of the encoder", show_default="4")] = None,
     operators: Annotated[
         str | None,
-        typer.Option(help="what may be done to an image, in this order", show_default="ksame,residual,warp"),
+        typer.Option(
+            help="what may be done to an image: ksame, residual, warp", show_default="ksame,residual,warp"
+        ),
     ] = None,
     templates: Annotated[int | None, typer.Option(help="templates of ksame", show_default="64")] = None,
     k: Annotated[int | None, typer.Option(help="patients whose mean is a template", show_default="8")] = None,

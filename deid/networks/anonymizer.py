@@ -27,7 +27,8 @@ class Anonymizer(nn.Module):
         encoder: Name of an encoder of segmentation-models-pytorch.
         depth: Stages of the encoder.
         decoder: Channels of the decoder's stages, deepest first.
-        operators: Operator names to their arguments, in the order of application.
+        operators: Operator names to their arguments. They are applied in the order of their names, however
+            they are given: the JSON of a model's record keeps no other.
 
     Raises:
         ValueError: The size does not suit the depth, or an operator does not exist.
@@ -48,7 +49,7 @@ class Anonymizer(nn.Module):
             raise ValueError(f"the size, {size}, must be a multiple of {2**depth} (2 to the depth)")
         self.size = size
         self.operators = nn.ModuleDict(
-            {name: make_operator(name, given) for name, given in operators.items()}
+            {name: make_operator(name, operators[name]) for name in sorted(operators)}
         )
         self.unet = smp.Unet(
             encoder,

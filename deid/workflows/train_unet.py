@@ -90,7 +90,8 @@ class UnetOptions(ModelOptions):
     )
     depth: int = Field(default=4, ge=3, le=5, description="stages of the encoder")
     operators: Words = Field(
-        default=("ksame", "residual", "warp"), description="what may be done to an image, in this order"
+        default=("ksame", "residual", "warp"),
+        description="what may be done to an image: ksame, residual, warp",
     )
     templates: int = Field(default=64, ge=1, le=4096, description="templates of ksame")
     k: int = Field(default=8, ge=2, description="patients whose mean is a template")

@@ -130,3 +130,17 @@ def test_operators_can_be_left_out():
     with torch.no_grad():
         changed = network.eval()(pictures(), torch.ones(3), torch.zeros(3, 0))
     assert (changed - pictures()).abs().max() <= 0.05 + 1e-6
+
+
+def test_the_order_in_which_operators_are_given_does_not_matter():
+    """A record's JSON is sorted, so a loaded network must be the one that was trained."""
+    given = {"warp": {}, "ksame": {"templates": 4}}
+    one, other = (
+        Anonymizer(**SMALL, operators=given),
+        Anonymizer(**SMALL, operators=dict(sorted(given.items()))),
+    )
+    other.load_state_dict(one.state_dict())
+    noise = one.draw_noise(3, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        scrubbed = [net.eval()(pictures(), torch.ones(3), noise) for net in (one, other)]
+    assert torch.equal(*scrubbed)
