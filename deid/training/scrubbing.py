@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from deid.core.errors import UsageError
 from deid.networks.anonymizer import Anonymizer
 from deid.networks.classifier import Classifier
 from deid.training.attacker import paired_contrast
@@ -92,6 +94,7 @@ class ScrubbingTask:
         images: Training images.
         check: What is measured on the validation patients.
         settings: How.
+        digest: Of the data, so that a run is not resumed with others.
 
     Raises:
         UsageError: Too few patients have several images.
@@ -107,9 +110,10 @@ class ScrubbingTask:
         images: ScrubbingImages,
         check: ScrubCheck,
         settings: ScrubbingSettings,
+        digest: str = "",
     ) -> None:
         self.network, self.critics, self._classifier = network, dict(critics), classifier
-        self._images, self._check, self._settings = images, check, settings
+        self._images, self._check, self._settings, self._digest = images, check, settings, digest
         self._sampler = PKSampler(images.store, patients=settings.patients, images=2, groups=images.groups)
         self._even = even_weights(images)
         self.steps_per_epoch = settings.steps_per_epoch
@@ -211,6 +215,18 @@ class ScrubbingTask:
     def validate(self, run: Run) -> Mapping[str, float]:
         """See `deid.training.scrub_checks.ScrubCheck.figures`."""
         return self._check.figures(self.network, self.critics, self._classifier, run.device)
+
+    def state(self) -> Mapping[str, Any]:
+        """Which data these are."""
+        return {"data": self._digest}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Refuse to go on with other data."""
+        if state.get("data") != self._digest:
+            raise UsageError(
+                "the run was made with other images than these; give another --out, or --resume never to "
+                "start anew."
+            )
 
     def sheet(self, run: Run) -> NDArray[np.uint8]:
         """Validation images before, after at strength 1, and the difference."""

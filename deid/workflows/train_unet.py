@@ -290,7 +290,7 @@ def _task(
     labels = dataset.store.labels(classifier.findings)[dataset.split.train]
     images = ScrubbingImages(store, group_names(store), labels)
     check = ScrubCheck(dataset.validation, cells)
-    return ScrubbingTask(network, critics, classifier, images, check, _settings(options))
+    return ScrubbingTask(network, critics, classifier, images, check, _settings(options), dataset.digest())
 
 
 def _settings(options: UnetOptions) -> ScrubbingSettings:

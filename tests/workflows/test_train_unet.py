@@ -127,6 +127,15 @@ def test_the_run_folder_shows_before_after_and_difference(trained):
     assert pixels.shape[0] > 6 * 32 and pixels.std() > 5
 
 
+def test_a_run_does_not_go_on_with_other_images(data, classifier, trained, tmp_path):
+    with (data / "manifest.csv").open() as stream:
+        header, *rows = csv.reader(stream)
+    with (data / "fewer.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([header, *rows[:-2]])
+    with pytest.raises(UsageError, match="other images than these"):
+        train_unet(data / "fewer.csv", trained.model.parent, options(classifier))
+
+
 def test_flags_fields_and_help_are_the_same():
     from deid.cli.app import app
 
