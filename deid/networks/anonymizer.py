@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from deid.networks.familiarity import Familiarity
 from deid.networks.operators import KSame, Operator, make_operator
 
 DEFAULT_OPERATORS: Mapping[str, Mapping[str, Any]] = {"ksame": {}, "residual": {}, "warp": {}}
@@ -21,6 +22,10 @@ DEFAULT_OPERATORS: Mapping[str, Mapping[str, Any]] = {"ksame": {}, "residual": {
 
 class Anonymizer(nn.Module):
     """Scrubs identity from images.
+
+    Attributes:
+        size: Side at which the U-Net sees the image.
+        familiarity: Tells whether an image looks like those that it was trained on.
 
     Args:
         size: Side at which the U-Net sees the image; a multiple of 2 to the power ``depth``.
@@ -48,6 +53,7 @@ class Anonymizer(nn.Module):
         if size % 2**depth:
             raise ValueError(f"the size, {size}, must be a multiple of {2**depth} (2 to the depth)")
         self.size = size
+        self.familiarity = Familiarity()
         self.operators = nn.ModuleDict(
             {name: make_operator(name, operators[name]) for name in sorted(operators)}
         )

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from deid.core.model_card import Metric
 from deid.networks.anonymizer import Anonymizer
 from deid.networks.classifier import Classifier
+from deid.networks.familiarity import altered
 from deid.reid.metrics import Interval, patient_bootstrap, percentile_interval
 from deid.training.attacker import AttackerTask, AttackImages, AttackSettings, attack_scores
 from deid.training.card import metric
@@ -92,7 +93,7 @@ def measure_anonymizer(
     test = dataset.test
     pairs = [both_ways(each) for each in fair_pairs(test)]
     ceiling = _trained(make_attacker(), network, dataset, 0.0, settings, folder)
-    attackers, metrics = {0.0: ceiling}, []
+    attackers, metrics = {0.0: ceiling}, list(_familiar(network, test))
     highest = dict(_attacked(ceiling, AttackImages(test, [test]), pairs))
     metrics += [
         _figure("re-trained attacker, original to original, ROC AUC (ceiling)", test, p, found)
@@ -207,6 +208,15 @@ def _invert_store(
         back = invert(network.eval(), images, torch.full((len(images),), strength), noise)
         parts.append(np.rint(back[:, 0].numpy() * top).astype(store.images.dtype))
     return ImageStore(np.concatenate(parts), store.samples, store.frames, store.sides, store.report)
+
+
+def _familiar(network: Anonymizer, store: ImageStore) -> Iterator[Metric]:
+    """Shares of the images that the anonymizer takes for its own, as they are and altered."""
+    index = np.arange(len(store))
+    images = store.tensor(index)
+    for name, some in (("images", images), ("altered images (turned, inverted, cut)", altered(images))):
+        share = network.familiarity(some).float().mean().item()
+        yield metric(f"share of {name} taken for familiar", _exact(share), store, "test", "all")
 
 
 def _kept(cells: Sequence[Cell], logits: NDArray[np.float32], store: ImageStore, at: str) -> Iterator[Metric]:

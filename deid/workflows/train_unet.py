@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import Field
 
 from deid.core.errors import UsageError
@@ -14,12 +15,13 @@ from deid.core.model_card import DataRole, Metric, ModelKind, ModelRecord
 from deid.training.options import ModelOptions, Shares, Words
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from deid.networks.anonymizer import Anonymizer
     from deid.networks.classifier import Classifier
     from deid.training.dataset import Dataset
     from deid.training.diagnosis_figures import Cell
+    from deid.training.images import ImageStore
     from deid.training.loop import FitReport
     from deid.training.scrub_figures import MeasureSettings
     from deid.training.scrubbing import ScrubbingSettings, ScrubbingTask
@@ -57,6 +59,7 @@ _ATTACKER = (
 )
 _ATTACKER_LIMITS = ("It knows one anonymizer. Against another a new attacker must be trained.",)
 
+_FITTED = 4096  # images of a part, at most, that say what is familiar
 _SMALL_MAMI: dict[str, Any] = {
     "patch": 16,
     "width": 192,
@@ -257,7 +260,15 @@ def _anonymizer(arguments: Mapping[str, Any], dataset: Dataset, options: UnetOpt
     for operator in network.operators.values():
         if isinstance(operator, KSame):
             operator.set_templates(mean_templates(dataset.train, options.templates, options.k, options.seed))
+    known, held_out = (_some(store) for store in (dataset.train, dataset.validation))
+    network.familiarity.fit(known, held_out)
     return network
+
+
+def _some(store: ImageStore) -> Tensor:
+    """All images of a store, or evenly chosen ones of many: `[image, 1, row, column]`."""
+    count = min(len(store), _FITTED)
+    return store.tensor(np.linspace(0, len(store) - 1, count).astype(np.int64))
 
 
 def _cells(classifier: Classifier, dataset: Dataset, options: UnetOptions) -> dict[str, list[Cell]]:
