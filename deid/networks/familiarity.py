@@ -11,6 +11,8 @@ NeurIPS 2018).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
@@ -106,7 +108,7 @@ def altered(images: Tensor) -> Tensor:
         images: `[image, 1, row, column]` in 0..1, as many rows as columns.
     """
     half = images.shape[-1] // 2
-    ways = (
+    ways: tuple[Callable[[Tensor], Tensor], ...] = (
         lambda some: some.flip(2, 3),
         lambda some: some.transpose(2, 3).flip(2),
         lambda some: some.transpose(2, 3).flip(3),
