@@ -84,6 +84,7 @@ class Fate(Enum):
     DROP = "left out"
     WALK = "its items are walked"
     DUMMY_WALK = "its items are walked and every text in them is replaced"
+    NEW_PIXELS = "new pixel data takes its place"
 
 
 Handler = Callable[[Element, "Level"], "bytes | Fate"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deid import __version__
+from deid.dicom.derived import OUR_CODE, Derivation
 from deid.dicom.elements import EXPLICIT_LITTLE, Buffer, Element
 from deid.dicom.encode import code_items, element
 from deid.dicom.values import ValueCleaner
@@ -43,11 +44,22 @@ class Claims:
 
 
 def marks(
-    body: Buffer, elements: list[Element], claims: Claims, cleaner: ValueCleaner
+    body: Buffer,
+    elements: list[Element],
+    claims: Claims,
+    cleaner: ValueCleaner,
+    derivation: Derivation | None = None,
 ) -> list[tuple[int, str, bytes]]:
     """Attributes that this tool writes itself: tag, VR and value, in place of the source's.
 
     Methods of an earlier de-identification are kept and ours appended, so the history stays readable.
+
+    Args:
+        body: What the offsets of ``elements`` point into.
+        elements: The source's data set.
+        claims: What may be said of the instance.
+        cleaner: Of the patient.
+        derivation: Which network has changed the pixels, if any.
     """
     source = {e.tag: e for e in elements}
     label = cleaner.patient.label.encode()
@@ -56,34 +68,39 @@ def marks(
         ours += [(PATIENT_NAME, "PN", label), (PATIENT_ID, "LO", label)]
     encoding = elements[0].encoding if elements else EXPLICIT_LITTLE
     codes = [(value, "DCM", meaning) for value, meaning in claims.codes]
+    codes += [OUR_CODE] if derivation is not None else []
     codes = [code for code in _earlier_codes(body, source) if code not in codes] + codes
+    methods = [claims.method.encode("ascii")[:_LONGEST_METHOD]]
+    methods += [derivation.method] if derivation is not None else []
     return [
         *ours,
         (PATIENT_IDENTITY_REMOVED, "CS", b"YES" if claims.removed else b"NO"),
-        (DEIDENTIFICATION_METHOD, "LO", _methods(body, source, claims, cleaner)),
+        (DEIDENTIFICATION_METHOD, "LO", _methods(body, source, methods, cleaner)),
         (METHOD_CODE_SEQUENCE, "SQ", code_items(tuple(codes), encoding)),
         (LONGITUDINAL_MODIFIED, "CS", claims.temporal.encode()),
     ]
 
 
-def _methods(body: Buffer, source: dict[int, Element], claims: Claims, cleaner: ValueCleaner) -> bytes:
+def _methods(body: Buffer, source: dict[int, Element], ours: list[bytes], cleaner: ValueCleaner) -> bytes:
     earlier = source.get(DEIDENTIFICATION_METHOD)
     values: list[bytes] = []
     if earlier is not None:
         cleaned = cleaner.text(body[earlier.start : earlier.end], "LO", ("ascii",))
         values = [value.strip() for value in cleaned.split(b"\\") if value.strip() and value.isascii()]
-    ours = claims.method.encode("ascii")[:_LONGEST_METHOD]
-    return b"\\".join([value for value in values if value != ours] + [ours])
+    return b"\\".join([value for value in values if value not in ours] + ours)
 
 
 def _earlier_codes(body: Buffer, source: dict[int, Element]) -> list[tuple[str, str, str]]:
-    """Codes of CID 7050 that an earlier tool claimed; any other code is text and goes."""
+    """Codes of CID 7050 and ours that an earlier run claimed; any other code is text and goes."""
     from deid.dicom.profile import METHOD_CODES
 
     sequence = source.get(METHOD_CODE_SEQUENCE)
     found: list[tuple[str, str, str]] = []
     for item in (sequence.items if sequence is not None else None) or []:
         values = {e.tag: body[e.start : e.end].strip(b" \0").decode("latin-1") for e in item if not e.items}
+        if (values.get(_CODE_VALUE), values.get(_SCHEME)) == OUR_CODE[:2]:
+            found.append(OUR_CODE)
+            continue
         meaning = METHOD_CODES.get(values.get(_CODE_VALUE, ""))
         if meaning is not None and values.get(_SCHEME) == "DCM":
             found.append((values[_CODE_VALUE], "DCM", meaning))

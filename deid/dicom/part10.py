@@ -260,6 +260,16 @@ def _true_syntax(declared: str | None, encoding: Encoding) -> str:
     return declared
 
 
+def is_encapsulated(syntax: str) -> bool:
+    """Whether pixel data of a transfer syntax is a sequence of fragments (PS3.5 A.4)."""
+    return syntax not in _NATIVE and syntax not in _DEFLATED
+
+
+def may_stand_in(encoding: Encoding, syntax: str, *, deflated: bool) -> bool:
+    """Whether a data set of an encoding, deflated or not, is what a transfer syntax asks for (PS3.5 A)."""
+    return deflated == (syntax in _DEFLATED) and _NATIVE.get(syntax, EXPLICIT_LITTLE) == encoding
+
+
 def _inflate(file: Buffer, start: int) -> tuple[Buffer, tuple[Closer, ...]]:
     """Inflate the data set to memory, or to an unlinked temporary file where it is large."""
     limit = max(_INFLATION_FLOOR, MAX_INFLATION * (len(file) - start))

@@ -14,9 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deid.core.errors import Held
+from deid.core.staging import FileRange
+from deid.dicom.amend import Amendments
+from deid.dicom.derived import Derivation
 from deid.dicom.elements import IMPLICIT_LITTLE, UNDEFINED, Buffer, Element, StructureError, walk_items
 from deid.dicom.encode import delimiters, header, padded
 from deid.dicom.handlers import PATIENT_ID, PATIENT_NAME, Fate, Handler, Handlers
+from deid.dicom.new_pixels import NewPixels
 from deid.dicom.private import PRIVATE, PrivateRules, private_handlers
 from deid.dicom.profile import Option, Profile
 from deid.dicom.structured import (
@@ -29,8 +33,8 @@ from deid.dicom.structured import (
 )
 from deid.dicom.values import ValueCleaner, codecs_of
 
-Piece = bytes | tuple[int, int]
-"""Bytes to write, or a range of the source's body to copy."""
+Piece = bytes | tuple[int, int] | FileRange
+"""Bytes to write, or a range of the source's body or of another file to copy."""
 
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _DEFAULT_CHARSET = ("iso8859",)
@@ -76,24 +80,32 @@ class Rewriter:
     Args:
         profile: What to do with which attribute.
         cleaner: How values of this patient are replaced.
+        derivation: Which network has changed the pixels; None where they stay.
     """
 
-    def __init__(self, profile: Profile, cleaner: ValueCleaner) -> None:
+    def __init__(self, profile: Profile, cleaner: ValueCleaner, derivation: Derivation | None = None) -> None:
         self._profile = profile
         self._cleaner = cleaner
         self._retains = not profile.options.isdisjoint(
             (Option.RETAIN_DEVICE_IDENTITY, Option.RETAIN_INSTITUTION_IDENTITY)
         )
         self._handlers = Handlers(profile, cleaner)
+        self._amend = Amendments(derivation, self._handlers.value) if derivation is not None else None
         self._private_rules = PrivateRules(profile, self._handlers.private)
         self._tables: dict[tuple[str, tuple[int, ...], bool], dict[tuple[int, str], Handler]] = {}
         self._body: Buffer = b""
         self._sop_class = ""
         self._added: Mapping[int, bytes] = {}
+        self._pixels: NewPixels | None = None
         self._out: list[Piece] = []
 
     def rewrite(
-        self, body: Buffer, elements: list[Element], sop_class: str, added: list[tuple[int, str, bytes]]
+        self,
+        body: Buffer,
+        elements: list[Element],
+        sop_class: str,
+        added: list[tuple[int, str, bytes]],
+        pixels: NewPixels | None = None,
     ) -> list[Piece]:
         """De-identify one data set.
 
@@ -102,6 +114,7 @@ class Rewriter:
             elements: The walked data set.
             sop_class: Its SOP Class UID.
             added: Tag, VR and value of attributes that this tool sets itself, in place of the source's.
+            pixels: What takes the place of its pixel data; given if and only if a network has changed it.
 
         Returns:
             Pieces of the new data set, in order.
@@ -110,7 +123,7 @@ class Rewriter:
             Held: A part cannot be understood and cannot be left out.
         """
         self._body = self._handlers.body = body
-        self._sop_class, self._out = sop_class, []
+        self._sop_class, self._out, self._pixels = sop_class, [], pixels
         self._handlers.own = {
             e.tag: body[e.start : e.end].strip(b" \0")
             for e in elements
@@ -119,6 +132,8 @@ class Rewriter:
         self._added = {tag: value for tag, _, value in added}
         encoding = elements[0].encoding if elements else IMPLICIT_LITTLE
         ours = [Element(tag, vr, -1, -1, -1, -1, None, encoding) for tag, vr, _ in added]
+        if self._amend is not None and pixels is not None:
+            elements = self._amend.elements(elements, pixels.vr)
         theirs = [element for element in elements if element.tag not in self._added]
         self._data_set(Level(ascending(ours + theirs), (), _DEFAULT_CHARSET, dummy_all=False))
         return self._out
@@ -150,6 +165,9 @@ class Rewriter:
             if isinstance(fate, bytes):
                 value = padded(fate, vr)
                 out += header(tag, vr, len(value), encoding), value
+            elif fate is Fate.NEW_PIXELS and self._pixels is not None:
+                length = UNDEFINED if self._pixels.encapsulated else self._pixels.value.length
+                out += header(tag, vr, length, encoding), self._pixels.value
             else:
                 self._sequence(element, level, level.dummy_all or fate is Fate.DUMMY_WALK)
         if run_stop > run_at:
@@ -169,6 +187,10 @@ class Rewriter:
             return self._private
         if element.tag in self._added and not level.parents:
             return lambda element, level: self._added[element.tag]
+        handler = self._standard(element, level)
+        return self._amend.handler(element.tag, level.parents, handler) if self._amend else handler
+
+    def _standard(self, element: Element, level: Level) -> Handler:
         handler = self._handlers.resolve(element, level, self._sop_class)
         if not level.parents or element.tag not in VALUES:
             return handler
@@ -212,6 +234,8 @@ class Rewriter:
             inner.age = is_age(self._body, item) or (level.age and element.tag == MEASURED_VALUE_SEQUENCE)
             self._data_set(inner)
             out.append(end)
+        if self._amend is not None and not level.parents:
+            out.append(self._amend.added_item(element.tag, encoding))
         out.append(close)
 
 

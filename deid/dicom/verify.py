@@ -11,7 +11,8 @@ rewriting:
   field or a name position is meant; else a patient called Head would empty every description.
 * **Dates.** A date or time must differ from the source's at the same place, unless the profile keeps it.
 * **UIDs.** No instance UID of the source may stand in the output, unless the profile keeps UIDs.
-* **Pixels.** Pixel data must be equal byte for byte.
+* **Pixels.** Pixel data must be equal byte for byte; what a network has changed must be what was encoded
+  anew, and described as such (:mod:`deid.dicom.verify_pixels`).
 
 An encapsulated document that the user keeps is not searched; such a file says that identity is not removed.
 
@@ -25,15 +26,16 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from mmap import MADV_DONTNEED, mmap
 
 from deid.core.errors import Held
 from deid.core.identifiers import Kind, KnownIdentifiers
+from deid.dicom.derived import OwnWords, PixelChange
 from deid.dicom.elements import Buffer, Element, walk
 from deid.dicom.marks import OUR_TAGS
 from deid.dicom.part10 import Part10
 from deid.dicom.risk import ENCAPSULATED_DOCUMENT, PIXEL_TAGS
 from deid.dicom.values import CODES, DATE_VRS, TEXT_VRS, codecs_of, decode, is_plain_ascii, is_well_known
+from deid.dicom.verify_pixels import TELLING, check_new_pixels, compare_pixels, release_pages
 
 _CHARSET = 0x00080005
 _CHANCE_VRS = frozenset({"DS", "IS", "UI"}) | DATE_VRS
@@ -41,7 +43,6 @@ _LABEL = re.compile(rb"[A-Z][A-Z2-7]{15}")
 """What a keyed pseudonym looks like (:class:`deid.core.pseudonyms.Pseudonyms`)."""
 _WINDOW = 4 << 20
 _OVERLAP = 512
-_PIECE = 1 << 20
 _DUMMY_DATES = {"DA": b"19000101", "DT": b"19000101000000", "TM": b"000000"}
 _SHORTEST_DATE = {"DA": 8, "DT": 8, "TM": 4}
 
@@ -70,6 +71,11 @@ def is_compared(tag: int, vr: str) -> bool:
     return vr in TEXT_VRS or vr in DATE_VRS or vr == "UI" or tag == _CHARSET or tag in PIXEL_TAGS
 
 
+def is_compared_in_change(tag: int, vr: str) -> bool:
+    """Whether :class:`Verifier` looks at elements of a tag and VR in an image with new pixel data."""
+    return is_compared(tag, vr) or tag in TELLING
+
+
 class Verifier:
     """Verifies files of one patient; remembers texts that it has seen.
 
@@ -82,20 +88,27 @@ class Verifier:
         self._known = known
         self._expect = expectation
         self._seen: dict[str, set[bytes]] = {vr: set() for vr in TEXT_VRS}
+        self._own: OwnWords | None = None
 
-    def verify(self, source: Part10, written: Part10) -> None:
+    def verify(self, source: Part10, written: Part10, change: PixelChange | None = None) -> None:
         """Compare a written file with its source.
 
         Args:
             source: The walked input.
-            written: The walked output, of plain elements at least those of :func:`is_compared`.
+            written: The walked output, of plain elements at least those of :func:`is_compared`, with a
+                change those of :func:`is_compared_in_change`.
+            change: New pixel data of the output.
 
         Raises:
             Held: Something of the source survives, or pixel data differs; the reason names the rule.
         """
+        self._own = OwnWords(change.derivation) if change is not None else None
         self._search_raw(written)
         self._compare(source.body, source.elements, written.body, written.elements, ("iso8859",))
-        _compare_pixels(source, written)
+        if change is not None:
+            check_new_pixels(written, change.pixels)
+        else:
+            compare_pixels(source, written)
 
     def _search_raw(self, written: Part10) -> None:
         """Search everything but pixel data and file meta information, which is all of our own making."""
@@ -111,8 +124,14 @@ class Verifier:
         for (begin, end, kind), (element, root) in _placed(hits, elements):
             if root in OUR_TAGS or root == ENCAPSULATED_DOCUMENT or element.tag in self._expect.verbatim:
                 continue
-            if not _is_chance(body, begin, end, element):
+            if not _is_chance(body, begin, end, element) and not self._is_own(body, begin, element):
                 raise Held(f"verification: {kind} in the written bytes")
+
+    def _is_own(self, body: Buffer, begin: int, element: Element) -> bool:
+        """Whether what begins there is this tool's own text."""
+        if self._own is None or element.vr not in TEXT_VRS:
+            return False
+        return begin >= element.start + len(self._own.theirs(element.tag, body[element.start : element.end]))
 
     def _hits(self, body: Buffer, start: int, stop: int) -> Iterator[tuple[int, int, Kind]]:
         """Identifiers in a range, searched in windows that overlap, so that memory stays bounded."""
@@ -171,13 +190,14 @@ class Verifier:
         seen = self._seen[element.vr]
         if raw in seen:
             return
-        text = decode(raw, charset).strip(" \0")
+        theirs = self._own.theirs(element.tag, raw) if self._own is not None else raw
+        text = decode(theirs, charset).strip(" \0")
         values = [text] if element.vr in ("ST", "LT", "UT") else text.split("\\")
         for value in values:
             kind = self._known.residue(value) if value else None
             if kind is not None and element.tag not in self._expect.verbatim:
                 raise Held(f"verification: {kind} in a text of the written header")
-        if is_plain_ascii(raw) and element.tag not in self._expect.verbatim:
+        if is_plain_ascii(raw) and element.tag not in self._expect.verbatim and theirs == raw:
             seen.add(raw)
 
     def _check_unchanged(self, element: Element, value: bytes) -> None:
@@ -221,46 +241,3 @@ def _leaves(elements: list[Element], root: int) -> Iterator[tuple[Element, int]]
         yield element, root or element.tag
         for item in element.items or []:
             yield from _leaves(item, root or element.tag)
-
-
-def _compare_pixels(source: Part10, written: Part10) -> None:
-    old = [e for e in source.elements if e.tag in PIXEL_TAGS]
-    new = [e for e in written.elements if e.tag in PIXEL_TAGS]
-    if [e.tag for e in old] != [e.tag for e in new]:
-        raise Held("verification: pixel data is missing")
-    if source.is_header or written.is_header:
-        _compare_tails(source, written)
-        old, new = old[:-1], new[:-1]
-    for before, after in zip(old, new, strict=True):
-        if not _equal(source.body, before.start, before.stop, written.body, after.start, after.stop):
-            raise Held("verification: pixel data differs")
-
-
-def _compare_tails(source: Part10, written: Part10) -> None:
-    """Pixel data that is not in memory is compared where it is copied, as a whole; here its place counts."""
-    before, after = source.elements[-1], written.elements[-1]
-    same = before.stop - before.start == after.stop - after.start
-    ends = source.is_header and before.stop == source.size and after.stop == written.size
-    if not same or not ends or after.start != len(written.body):
-        raise Held("verification: pixel data differs")
-
-
-def _equal(a: Buffer, a_start: int, a_stop: int, b: Buffer, b_start: int, b_stop: int) -> bool:
-    """Whether two ranges hold the same bytes; mapped pages are given back on the way."""
-    if a_stop - a_start != b_stop - b_start:
-        return False
-    if isinstance(a, bytes) and isinstance(b, bytes):
-        return b.startswith(memoryview(a)[a_start:a_stop], b_start)
-    for done in range(0, a_stop - a_start, _PIECE):
-        size = min(_PIECE, a_stop - a_start - done)
-        if a[a_start + done : a_start + done + size] != b[b_start + done : b_start + done + size]:
-            return False
-        release_pages(a)
-        release_pages(b)
-    return True
-
-
-def release_pages(buf: Buffer) -> None:
-    """Let the system take back the pages of a memory map that have been read."""
-    if isinstance(buf, mmap):
-        buf.madvise(MADV_DONTNEED)

@@ -17,6 +17,7 @@ from deid.core.pseudonyms import Pseudonyms
 from deid.core.staging import FileRange, Staging, remove_leftovers
 from deid.core.staging import Written as Placed
 from deid.dicom.claims import claims_of, expectation_of
+from deid.dicom.derived import PixelChange
 from deid.dicom.elements import Buffer
 from deid.dicom.index import DicomRecord
 from deid.dicom.part10 import Part10, open_part10
@@ -180,30 +181,41 @@ class _Writer:
         return attempt(release, hold)
 
     def _release_dicom(
-        self, unit: Unit, record: DicomRecord, release: PatientRelease, result: Written
+        self,
+        unit: Unit,
+        record: DicomRecord,
+        release: PatientRelease,
+        result: Written,
+        change: PixelChange | None = None,
     ) -> dict[str, str]:
         claims = claims_of(self._profile, record.sop_class, record.modality, released_unseen=bool(unit.risk))
         (output,) = unit.outputs
         with open_part10(unit.path, header=not self._setup.diff) as source:
-            prepared = release.prepare(source, record, claims)
+            prepared = release.prepare(source, record, claims, change)
             if prepared.tail is not None:
                 head, (start, length) = prepared.to_bytes(), prepared.tail
                 release.verify(source, head, len(head) + length)
                 self._stage(output, [head, FileRange(source.fileno(), start, length)])
             elif prepared.in_memory:
                 data = prepared.to_bytes()
-                self._verify_dicom(unit, release, source, data, result)
+                self._verify_dicom(unit, release, source, data, result, change)
                 self._stage(output, [data])
             else:
                 self._stage(output, prepared.chunks())
                 with map_file(self._staging.staged_path(output)) as written:
-                    self._verify_dicom(unit, release, source, written, result)
+                    self._verify_dicom(unit, release, source, written, result, change)
         return {} if claims.removed else {WEAKER: unit.risk}
 
     def _verify_dicom(
-        self, unit: Unit, release: PatientRelease, source: Part10, written: Buffer, result: Written
+        self,
+        unit: Unit,
+        release: PatientRelease,
+        source: Part10,
+        written: Buffer,
+        result: Written,
+        change: PixelChange | None,
     ) -> None:
-        release.verify(source, written)
+        release.verify(source, written, change=change)
         if self._setup.diff:
             result.differences.extend(differences(unit, source, written))
 
