@@ -173,6 +173,8 @@ class ModelRecord:
         licence: Its own licence.
         created_by: The program and version that wrote it.
         weights: None until the weights are written.
+        companions: Names of the models that it was trained with: critics and classifier of an anonymizer, the
+            anonymizer of an attacker, the teacher of a critic.
     """
 
     name: str
@@ -187,6 +189,7 @@ class ModelRecord:
     licence: str
     created_by: str
     weights: Weights | None = None
+    companions: tuple[str, ...] = ()
 
 
 def record_text(record: ModelRecord) -> str:
@@ -239,6 +242,7 @@ def _record(record: Fields) -> ModelRecord:
         licence=record.text("licence"),
         created_by=record.text("created_by"),
         weights=_weights(record.within("weights", _names(Weights))),
+        companions=record.texts("companions", *_NAME),
     )
 
 

@@ -145,7 +145,7 @@ def train_reid(
     )
     report = fit(task, options, out)
     metrics = _measured(network.cpu(), dataset.test, options)
-    model = _export(network, architecture, dataset, options, out, report, metrics)
+    model = _export(network, architecture, dataset, options, out, report, metrics, teacher)
     return Trained(model, report, metrics)
 
 
@@ -259,6 +259,7 @@ def _export(
     out: Path,
     report: FitReport,
     metrics: tuple[Metric, ...],
+    teacher: nn.Module | None,
 ) -> Path:
     from deid.core.card_text import card_text
     from deid.core.model_card import AgeGroup, WeightsType
@@ -284,6 +285,7 @@ def _export(
         metrics=metrics,
         licence=options.licence,
         created_by=CREATED_BY,
+        companions=() if teacher is None else (Path(options.teacher or DEFAULT_TEACHER).name,),
     )
     card = card_text(record, about(_PURPOSE, report, dataset.store.report, _limits(dataset, metrics)))
     dtype = WeightsType.FLOAT16 if options.half else WeightsType.FLOAT32

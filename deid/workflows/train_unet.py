@@ -59,6 +59,7 @@ _ATTACKER = (
 )
 _ATTACKER_LIMITS = ("It knows one anonymizer. Against another a new attacker must be trained.",)
 
+_BUILT_IN = ("compact", "siamese", "mami")
 _FITTED = 4096  # images of a part, at most, that say what is familiar
 _SMALL_MAMI: dict[str, Any] = {
     "patch": 16,
@@ -186,11 +187,16 @@ def train_unet(
         say,
     )
     built = ("anonymizer", arguments)
-    _export(model, network, ModelKind.ANONYMIZER, built, dataset, options, report, figures.metrics)
+    with_whom = (options.classifier, *(name for name in options.critics if name not in _BUILT_IN))
+    companions = tuple(dict.fromkeys(Path(given).name for given in with_whom))
+    _export(
+        model, network, ModelKind.ANONYMIZER, built, companions, dataset, options, report, figures.metrics
+    )
     strongest = figures.attackers[max(figures.attackers)]
     found = tuple(each for each in figures.metrics if "attacker" in each.name)
     built = _built(options.attacker, options.size)
-    _export(attacker, strongest, ModelKind.ATTACKER, built, dataset, options, report, found)
+    companions = (options.name,)
+    _export(attacker, strongest, ModelKind.ATTACKER, built, companions, dataset, options, report, found)
     return TrainedUnet(model, attacker, report, figures.metrics)
 
 
@@ -227,7 +233,7 @@ def _recogniser(name: str, size: int) -> nn.Module:
     from deid.networks.architectures import build
     from deid.networks.folder import load_network
 
-    if name in ("compact", "siamese", "mami"):
+    if name in _BUILT_IN:
         return build(*_built(name, size))
     network, record = load_network(Path(name) if (Path(name) / "model.json").is_file() else find_model(name))
     if record.kind not in (ModelKind.REID, ModelKind.ATTACKER):
@@ -343,6 +349,7 @@ def _export(
     network: nn.Module,
     kind: ModelKind,
     built: tuple[str, Mapping[str, object]],
+    companions: tuple[str, ...],
     dataset: Dataset,
     options: UnetOptions,
     report: FitReport,
@@ -370,6 +377,7 @@ def _export(
         metrics=metrics,
         licence=options.licence,
         created_by=CREATED_BY,
+        companions=companions,
     )
     purpose, limits = (_PURPOSE, _LIMITS) if kind is ModelKind.ANONYMIZER else (_ATTACKER, _ATTACKER_LIMITS)
     card = card_text(record, about(purpose, report, dataset.store.report, limits))

@@ -86,6 +86,7 @@ records = st.builds(
     metrics=st.lists(metrics(), max_size=2).map(tuple),
     licence=texts,
     created_by=texts,
+    companions=several(st.just("a") | st.just("b.c-d")),
     weights=st.builds(
         Weights, st.binary(min_size=32, max_size=32).map(bytes.hex), st.sampled_from(WeightsType), counts
     ),
