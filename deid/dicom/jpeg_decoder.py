@@ -68,10 +68,22 @@ def _bare_image(code: bytes, runner: DecodeRunner) -> Dataset:
     image.PhotometricInterpretation = "MONOCHROME2"
     if runner.samples_per_pixel > 1:
         image.PhotometricInterpretation, image.PlanarConfiguration = "RGB", 0
-    # GDCM chooses among its decoders by the cell, and asserts that cells of 8 bits are full.
-    cell, stored = (12, 12) if runner.transfer_syntax == JPEGExtended12Bit else (16, runner.bits_stored)
+    # GDCM chooses among its decoders by the cell: what the header says may differ, and would cut samples.
+    stored = _precision(code)
+    cell = stored if stored in (8, 12) else 16
     image.BitsAllocated, image.BitsStored, image.HighBit = cell, stored, stored - 1
     image.PixelRepresentation = 0
     image.PixelData = encapsulate([code], has_bot=False)
     image["PixelData"].VR, image["PixelData"].is_undefined_length = "OB", True
     return image
+
+
+def _precision(code: bytes) -> int:
+    """Bits of a sample, from the frame header of the code stream (ITU-T T.81 B.2.2)."""
+    at = 2
+    while at + 5 <= len(code):
+        if 0xC0 <= code[at + 1] <= 0xC3:
+            return code[at + 4]
+        # Markers may follow fill bytes; all others up to the frame header carry their length.
+        at += 1 if code[at + 1] == 0xFF else 2 + int.from_bytes(code[at + 2 : at + 4], "big")
+    raise ValueError("no frame header")

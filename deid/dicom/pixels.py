@@ -208,6 +208,10 @@ def _decoded(
             yield native.reshape(shape), "RGB" if photometric in _DECODED_TO_RGB else photometric
     except READING_FAILURES:
         raise Held(NOT_DECODED) from None
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # of the RLE codec, in Rust: it is no Exception
+            raise Held(NOT_DECODED) from None
+        raise
 
 
 def _decoder(header: Dataset) -> Decoder:

@@ -45,6 +45,13 @@ def test_lossless_jpeg_of_every_predictor_and_depth(predictor, signed):
             np.testing.assert_array_equal(read_image(dataset).array[0, :, :, 0], values)
 
 
+@pytest.mark.parametrize(("coded", "bits", "cell"), [(12, 8, 8), (16, 12, 16), (8, 12, 16), (5, 8, 8)])
+def test_a_header_that_differs_from_the_code_stream_cuts_no_sample(coded, bits, cell):
+    values = np.random.default_rng(0).integers(0, 1 << min(coded, bits), (9, 14))
+    dataset = grey(values, bits, cell, False, jpeg_lossless(values, coded, 1))
+    np.testing.assert_array_equal(read_image(dataset).array[0, :, :, 0], values)
+
+
 def test_extended_jpeg_of_twelve_bits():
     image = read_image(FILES / "JPEG-lossy.dcm")
     assert image.array.shape == (1, 1024, 256, 1) and image.array.dtype == np.uint16
