@@ -1,4 +1,4 @@
-"""Encoded pixel data that a later step made, on its way into a released file."""
+"""The value that stands for pixel data that was encoded anew."""
 
 from __future__ import annotations
 

@@ -15,7 +15,15 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.utils import as_pixel_options
-from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes
+from pydicom.uid import (
+    UID,
+    JPEG2000TransferSyntaxes,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSTransferSyntaxes,
+)
 
 from deid.core.errors import Held
 from deid.core.image import Image
@@ -45,6 +53,13 @@ FRAMES_AT_ONCE = 16
 
 _PIXEL_DATA = 0x7FE00010
 _PIXEL_GROUP = 0x7FE00000
+_LOSSLESS_JPEG = frozenset({JPEGLossless, JPEGLosslessSV1})
+_PLUGINS = {
+    **dict.fromkeys((JPEGBaseline8Bit, JPEGExtended12Bit), "pillow"),
+    **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
+    **dict.fromkeys(JPEG2000TransferSyntaxes, "pylibjpeg"),
+}
+"""Codecs that raise an error on a damaged code stream, where the binding of GDCM ends the process."""
 _DECODED_TO_RGB = frozenset({"YBR_ICT", "YBR_RCT"})
 
 
@@ -112,6 +127,25 @@ def read_header(path: Path) -> Dataset:
         return _header(opened)
 
 
+def decode_frame(header: Dataset, fragments: bytes) -> NDArray[Any]:
+    """Decode one encapsulated frame by the way of :func:`read_frames`.
+
+    Args:
+        header: Image attributes of one frame, with file meta.
+        fragments: Items of the Basic Offset Table and of the code stream (PS3.5 A.4).
+
+    Returns:
+        Stored values `[row, column, channel]`.
+
+    Raises:
+        Held: It cannot be decoded.
+    """
+    array, _ = next(_decoded(header, BytesIO(fragments), [0], {"pixel_vr": "OB"}), (None, ""))
+    if array is None:
+        raise Held(NOT_DECODED)
+    return array
+
+
 def _header(opened: Part10) -> Dataset:
     pixels = [element for element in opened.elements if element.tag & 0xFFFF0000 == _PIXEL_GROUP]
     start = opened.elements[0].at if opened.elements else 0
@@ -174,11 +208,20 @@ def _decoded(
             yield native.reshape(shape), "RGB" if photometric in _DECODED_TO_RGB else photometric
     except READING_FAILURES:
         raise Held(NOT_DECODED) from None
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # of the RLE codec, in Rust: it is no Exception
+            raise Held(NOT_DECODED) from None
+        raise
 
 
 def _decoder(header: Dataset) -> Decoder:
     try:
-        return get_decoder(header.file_meta.TransferSyntaxUID)
+        uid = header.file_meta.TransferSyntaxUID
+        if uid in _LOSSLESS_JPEG or (uid == JPEGExtended12Bit and bits_stored(header) > 8):
+            decoder = Decoder(uid)
+            decoder.add_plugin("simpleitk", ("deid.dicom.jpeg_decoder", "decode"))
+            return decoder
+        return get_decoder(uid)
     except READING_FAILURES:
         raise Held(NOT_DECODED) from None
 
@@ -186,6 +229,9 @@ def _decoder(header: Dataset) -> Decoder:
 def _arrays(
     decoder: Decoder, source: Dataset | BinaryIO, frames: Sequence[int], settings: dict[str, Any]
 ) -> Iterator[tuple[NDArray[Any], dict[str, str | int]]]:
+    if decoder.is_encapsulated:
+        chosen = _PLUGINS.get(decoder.UID, "")
+        settings = settings | {"decoding_plugin": chosen if chosen in decoder.available_plugins else ""}
     if decoder.UID in JPEG2000TransferSyntaxes or decoder.UID in JPEGLSTransferSyntaxes:
         # The decoder's iterator cannot correct the sign of what such a codec returns (it is read-only there).
         yield from (decoder.as_array(source, index=number, raw=True, **settings) for number in frames)

@@ -140,6 +140,19 @@ def test_a_damaged_code_stream_is_held_and_says_nothing_of_the_file(tmp_path):
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
 
+def test_damaged_run_lengths_are_held(tmp_path):
+    path = write(build("ct").dataset, tmp_path / "a.dcm", "rle")
+    dataset = dcmread(path)
+    damaged = bytearray(dataset.PixelData)
+    # The first run of the first segment, behind offset table, item header and RLE header, becomes too long.
+    start = damaged.index(b"\xfe\xff\x00\xe0", 8) + 8 + 64
+    damaged[start : start + 2 * 8] = bytes([0x81, 0]) * 8
+    dataset.PixelData = bytes(damaged)
+    with pytest.raises(Held) as caught:
+        read_image(dataset)
+    assert caught.value.reason == "pixels: cannot be decoded"
+
+
 def test_files_without_preamble_and_a_header_alone(tmp_path):
     path = tmp_path / "a.dcm"
     path.write_bytes(to_bytes(build("ct").dataset, meta=False))
