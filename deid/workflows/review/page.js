@@ -279,13 +279,16 @@
     showLarge();
   }
 
-  function showTabs(which) {
-    $("large-tabs").replaceChildren(...NAMES.map(([, title], index) => {
+  function makeTabs() {
+    for (const [index, [, title]] of NAMES.entries()) {
       const tab = make("button", { type: "button", textContent: title });
-      tab.setAttribute("aria-pressed", index === which);
       tab.addEventListener("click", () => { stopBlinking(); picture = index; showLarge(); });
-      return tab;
-    }));
+      $("large-tabs").append(tab);
+    }
+  }
+
+  function showTabs(which) {
+    for (const [index, tab] of [...$("large-tabs").children].entries()) tab.setAttribute("aria-pressed", index === which);
   }
 
   function showLarge() {
@@ -321,6 +324,7 @@
     for (const value of [...new Set(values)].sort()) $(id).append(make("option", { value: prefix + value, textContent: value || "(none)" }));
   }
 
+  makeTabs();
   options("modality", cards.map((card) => card.modality), "=");
   options("model", cards.map((card) => card.model), "=");
   options("critic", cards.flatMap((card) => card.critics.map(([name]) => name)), "critic ");
