@@ -152,7 +152,7 @@
       if (heldOut) title.append(make("span", { className: "tag", textContent: "held out" }));
       const marks = reference === null ? [] : [["mark", reference, null]];
       const meter = bar(cosine === null ? marks : [["", 0, cosine], ...marks]);
-      return [title, make("td", {}, meter), cell(number(cosine), "number"), cell(reference === null ? "unknown" : number(reference), "number")];
+      return [title, make("td", {}, meter), cell(number(cosine), cosine === null ? "number unknown" : "number"), cell(reference === null ? "\u2013" : number(reference), "number")];
     });
     return table("Still alike to its original", [["critic", ""], ["", ""], ["cosine", "number"], ["unrelated", "number"]], rows);
   }
