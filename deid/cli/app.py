@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from deid import __version__
-from deid.cli import crosswalk, models, profile, scrub, show, train_classifier, train_reid, train_unet
+from deid.cli import crosswalk, models, profile, review, scrub, show, train_classifier, train_reid, train_unet
 from deid.core.errors import ExitStatus, UsageError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("scrub")(scrub.command)
 app.command("show")(show.command)
+app.command("review")(review.command)
 app.command("train-classifier")(train_classifier.command)
 app.command("train-reid")(train_reid.command)
 app.command("train-unet")(train_unet.command)

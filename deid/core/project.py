@@ -168,6 +168,21 @@ class Project:
             journals = [stack.enter_context(journal) for journal in self.journals()]
             return sorted({path for journal in journals for path in journal.resolve(reference)})
 
+    def refuse_inside_outputs(self, path: Path, what: str) -> None:
+        """Refuses a private file inside the output of this run or any other output that has a journal here.
+
+        Args:
+            path: The private path; it need not exist.
+            what: Its name in the message, such as ``"the review"``.
+
+        Raises:
+            UsageError: It lies inside one.
+        """
+        folders = Path(os.path.realpath(path)).parents
+        known = [folder for folder in folders if (self.state / self._journal_name(folder)).exists()]
+        for out in (*known, *([self._out] if self._out is not None else [])):
+            refuse_inside(path, out, what)
+
     def _journal_name(self, out: Path) -> str:
         digest = Pseudonyms(self.key).digest("output", os.path.realpath(out))
         return f"journal-{digest[:8].hex()}.sqlite"
