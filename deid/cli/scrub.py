@@ -36,6 +36,21 @@ Risk = Annotated[
 ]
 Documents = Annotated[str, typer.Option(help="hold, drop or keep encapsulated documents.")]
 KeepTimes = Annotated[bool, typer.Option(help="Leave times of day as they are.")]
+IdentityMode = Annotated[
+    str,
+    typer.Option(
+        help="auto: remove identity cues from images that a model covers; require: hold the others; off."
+    ),
+]
+Strength = Annotated[str, typer.Option(help="How strongly: light, medium, strong, or 0 to 1.")]
+Model = Annotated[str | None, typer.Option(help="Anonymizer, by name or folder; else those installed.")]
+Device = Annotated[str, typer.Option(help="Where networks run: auto, cpu, cuda or mps.")]
+WithProof = Annotated[
+    bool, typer.Option(help="Let critics and classifier look at each changed image, for the journal.")
+]
+ReviewShare = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of changed images to keep pictures of, for 'review'.")
+]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Processes; 0 for one a core.")]
 Part = Annotated[str, typer.Option(metavar="I/N", help="Write only part I of N of the patients.")]
 DryRun = Annotated[bool, typer.Option(help="Do everything but write.")]
@@ -65,6 +80,12 @@ def command(
     on_risk: Risk = "hold",
     encapsulated: Documents = "hold",
     keep_times: KeepTimes = False,
+    identity: IdentityMode = "auto",
+    strength: Strength = "strong",
+    model: Model = None,
+    device: Device = "auto",
+    proof: WithProof = True,
+    review: ReviewShare = 1.0,
     jobs: Jobs = 0,
     shard: Part = "1/1",
     dry_run: DryRun = False,
@@ -81,7 +102,16 @@ def command(
     layout, all under keyed pseudonyms. What is not understood, or may still show a text or a face, is held
     back and counted with its reason; 'mami-deid show REF' says which file a reference means.
     """
-    from deid.workflows.scrub.options import Encapsulated, HeldLimit, OnRisk, ScrubOptions, Shard, one_of
+    from deid.workflows.scrub.options import (
+        Encapsulated,
+        HeldLimit,
+        Identity,
+        OnRisk,
+        ScrubOptions,
+        Shard,
+        one_of,
+        parse_strength,
+    )
 
     source, out, listed = _paths(source, out, files_from, null)
     options = ScrubOptions(
@@ -97,6 +127,12 @@ def command(
         on_risk=one_of(OnRisk, "--on-risk", on_risk),
         encapsulated=one_of(Encapsulated, "--encapsulated", encapsulated),
         keep_times=keep_times,
+        identity=one_of(Identity, "--identity", identity),
+        strength=parse_strength(strength),
+        model=model,
+        device=device,
+        proof=proof,
+        review=review,
         jobs=jobs or _cores(),
         shard=Shard.parse(shard),
         dry_run=dry_run,

@@ -97,6 +97,11 @@ class Staging:
     ) -> None:
         self.close()
 
+    @property
+    def folder(self) -> Path:
+        """The hidden folder, on the disk of the output: for temporary files that nobody else sees."""
+        return self._root / self._name
+
     def write(self, relative: str, chunks: Iterable[bytes | bytearray | memoryview | FileRange]) -> int:
         """Stages one file and returns its size in bytes; it appears in the tree at :meth:`commit`.
 

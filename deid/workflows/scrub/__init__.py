@@ -19,11 +19,13 @@ from deid.core.parallel import map_batches
 from deid.core.patient_map import PatientMap, read_patient_map
 from deid.core.project import Project, ProjectOptions
 from deid.core.pseudonyms import Pseudonyms
+from deid.core.review_store import ReviewStore
 from deid.dicom.claims import weaker_rows
-from deid.dicom.profile import Profile
+from deid.dicom.profile import Option, Profile
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
 from deid.workflows.scrub.differences import DifferenceFile
 from deid.workflows.scrub.formats import subject_map
+from deid.workflows.scrub.identity import IdentitySetup, identity_setup
 from deid.workflows.scrub.indexing import Found, Indexer
 from deid.workflows.scrub.inputs import Inputs, check_inputs
 from deid.workflows.scrub.options import ScrubOptions
@@ -65,22 +67,25 @@ def scrub(options: ScrubOptions, progress: Progress, prompt: Callable[[], str] |
         project = stack.enter_context(Project.open(where, exclusive=exclusive, prompt=prompt))
         journal = stack.enter_context(project.journal())
         keep_times = options.keep_times or recipe.keep_times
+        profile = recipe.profile()
+        identity = identity_setup(options, project.state, retains_uids=Option.RETAIN_UIDS in profile.options)
         setup = Setup(
             project.key,
             keep_times,
             recipe.model_dump_json(),
-            _context(project.key.fingerprint, recipe, options, keep_times),
+            _context(project.key.fingerprint, recipe, options, keep_times, identity),
             Path(stack.enter_context(TemporaryDirectory(prefix="mami-deid-")))
             if options.dry_run
             else options.out,
             tuple(subject_map(patients).items()),
             options.dry_run,
             options.diff is not None,
+            identity,
         )
         check_output(options, journal, setup.context)
         report = stack.enter_context(closing(DifferenceFile(options.diff)))
         run = _Run(options, setup, project.pseudonyms(keep_times=keep_times), journal, patients, progress)
-        summary = run.run(recipe.profile(), report)
+        summary = run.run(profile, report)
         check_no_stranger(options, journal)
         summary.noise.update(noise.take())
         return summary
@@ -105,11 +110,12 @@ class _Run:
         self._patients = patients
         self._progress = progress
         self._inputs = Inputs.of(options, journal)
-        self._summary = Summary()
+        self._summary = Summary(identity=options.identity)
 
     def run(self, profile: Profile, report: DifferenceFile) -> Summary:
         """Index, write, tidy up."""
         summary, options = self._summary, self._options
+        summary.profile = profile.name
         summary.weaker_because |= set(weaker_rows(profile))
         reads = {"version": __version__, "patient_map": self._patients.digest, "home": self._inputs.home}
         roots = {"input": str(options.source or ""), "home": self._inputs.home, "out": str(options.out)}
@@ -184,6 +190,8 @@ class _Run:
         outcomes, out, summary = self._journal.outcomes, self._options.out, self._summary
         if self._options.prune or self._options.replace:
             self._journal.inputs.forget(gone)
+            if self._setup.identity.review is not None:
+                ReviewStore(self._setup.identity.review).remove(gone)
         else:
             summary.gone = sum(len(outcome.outputs) for outcome in outcomes.lookup(gone).values())
         known = outcomes.known_outputs()
@@ -197,7 +205,12 @@ class _Run:
         summary.deleted = len(deleted)
 
 
-def _context(fingerprint: str, recipe: Recipe, options: ScrubOptions, keep_times: bool) -> bytes:
+def _context(
+    fingerprint: str, recipe: Recipe, options: ScrubOptions, keep_times: bool, identity: IdentitySetup
+) -> bytes:
     """Digest of what an output depends on beside its input and its patient."""
-    parts = (fingerprint, recipe.digest(), options.on_risk, options.encapsulated, keep_times, __version__)
+    parts = (
+        *(fingerprint, recipe.digest(), options.on_risk, options.encapsulated, keep_times),
+        *(identity.digest, __version__),
+    )
     return hashlib.sha256(repr([str(part) for part in parts]).encode()).digest()

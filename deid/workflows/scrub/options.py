@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from deid.core.errors import UsageError
 
+_DEVICES = ("auto", "cpu", "cuda", "mps")
 _SHARD = re.compile(r"(\d+)/(\d+)")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _MAX_HELD = re.compile(r"(\d+(?:\.\d+)?)%|(\d+)")
 
 
@@ -27,6 +31,31 @@ class Encapsulated(StrEnum):
     HOLD = "hold"
     DROP = "drop"
     KEEP = "keep"
+
+
+class Identity(StrEnum):
+    """Whether identity cues are removed from pixels, and what happens where no model covers an image."""
+
+    AUTO = "auto"
+    REQUIRE = "require"
+    OFF = "off"
+
+
+STRENGTHS: Mapping[str, float] = MappingProxyType({"light": 0.33, "medium": 0.66, "strong": 1.0})
+"""Named strengths of the identity step: those that the released model was measured at."""
+
+
+def parse_strength(text: str) -> float:
+    """Read a named strength, or a number from 0 to 1.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if text in STRENGTHS:
+        return STRENGTHS[text]
+    if not _NUMBER.fullmatch(text) or not 0 <= float(text) <= 1:
+        raise UsageError(f"--strength takes one of {', '.join(STRENGTHS)}, or a number from 0 to 1.")
+    return float(text)
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -116,6 +145,12 @@ class ScrubOptions:
         prune: Delete outputs whose input is gone.
         held_limit: How many held units still count as success; None for any number.
         keep_times: Leave times of day as they are.
+        identity: Whether identity cues are removed from pixels.
+        strength: How strongly, 0..1.
+        model: Name or folder of the anonymizer; None for those that are installed.
+        device: Where networks run: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        proof: Critics and classifier look at every changed image; their figures go into the journal.
+        review: Share of the changed images whose pictures are kept for ``review``, 0..1.
     """
 
     source: Path | None
@@ -137,12 +172,21 @@ class ScrubOptions:
     prune: bool = False
     held_limit: HeldLimit | None = HeldLimit()
     keep_times: bool = False
+    identity: Identity = Identity.AUTO
+    strength: float = 1.0
+    model: str | None = None
+    device: str = "auto"
+    proof: bool = True
+    review: float = 1.0
 
     def check(self) -> None:
         """Refuse what does not go together.
 
         Raises:
-            UsageError: ``--replace`` with a shard, which would delete what other shards have not made anew.
+            UsageError: ``--replace`` with a shard, which would delete what other shards have not made anew; a
+                device that does not exist.
         """
+        if self.device not in _DEVICES:
+            raise UsageError(f"--device takes one of: {', '.join(_DEVICES)}.")
         if self.replace and self.shard.of > 1:
             raise UsageError("--replace makes the whole output anew; use it without --shard.")

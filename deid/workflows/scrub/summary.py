@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from deid.core.errors import ExitStatus
 from deid.core.outcomes import Outcome, Status
-from deid.workflows.scrub.options import HeldLimit
+from deid.workflows.scrub.identity import APPLIED, NOT_APPLIED
+from deid.workflows.scrub.options import HeldLimit, Identity
 from deid.workflows.scrub.units import WEAKER
 
 _SHOWN = 5
@@ -32,6 +33,10 @@ class Summary:
         shared_uids: Instances that share a SOP Instance UID.
         deleted: Outputs deleted (replaced, pruned or renamed).
         gone: Outputs whose input is gone and that were left.
+        changed: Images whose pixels were changed, by model and strength; unchanged units included.
+        not_changed: Images whose pixels were left as they are, by reason; likewise.
+        profile: Name of the profile by which headers were de-identified.
+        identity: Mode of the identity step.
         noise: Library warnings by kind.
         seconds: Wall time by phase: ``index``, ``write``.
         bytes: Size of the units written, in bytes.
@@ -51,6 +56,10 @@ class Summary:
     shared_uids: int = 0
     deleted: int = 0
     gone: int = 0
+    changed: Counter[str] = field(default_factory=Counter)
+    not_changed: Counter[str] = field(default_factory=Counter)
+    profile: str = ""
+    identity: Identity = Identity.OFF
     noise: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     bytes: int = 0
@@ -64,6 +73,11 @@ class Summary:
             if WEAKER in outcome.details:
                 self.weaker += 1
                 self.weaker_because |= {outcome.details[WEAKER]} - {""}
+            if APPLIED in outcome.details:
+                made = outcome.details[APPLIED]
+                self.changed[f"{made['model']}, strength {made['strength']:g}"] += 1
+            elif NOT_APPLIED in outcome.details:
+                self.not_changed[outcome.details[NOT_APPLIED]] += 1
         elif outcome.status is Status.HELD:
             self.held[outcome.reason] += 1
             shown = self.examples.setdefault(outcome.reason, [])
@@ -78,6 +92,26 @@ class Summary:
     def units(self) -> int:
         """Number of units that were to be released."""
         return self.released + self.unchanged + self.held.total() + self.dropped.total()
+
+    def levels(self) -> dict[str, str]:
+        """What was done on each of the four levels, and why not more, in a line each."""
+        return {
+            "headers": f"de-identified by PS3.15, profile {self.profile}",
+            "text in the pixels": self._unseen("burned-in text"),
+            "faces": self._unseen("face"),
+            "identity in the image": self._identity_line(),
+        }
+
+    def _unseen(self, topic: str) -> str:
+        held = sum(count for reason, count in self.held.items() if reason.startswith(f"{topic}:"))
+        return f"no step looks at them yet; {held} held back for it"
+
+    def _identity_line(self) -> str:
+        if self.identity is Identity.OFF:
+            return "off (--identity off): pixels are not changed"
+        done = [f"{count} by {how}" for how, count in sorted(self.changed.items())]
+        left = [f"{count} not: {why}" for why, count in sorted(self.not_changed.items())]
+        return "; ".join(["removed from " + (", ".join(done) or "no image"), *left])
 
     def exit_status(self, limit: HeldLimit | None) -> ExitStatus:
         """The exit status that this run ends with.
@@ -111,6 +145,9 @@ class Summary:
             "shared_instance_uids": self.shared_uids,
             "outputs_deleted": self.deleted,
             "outputs_without_input": self.gone,
+            "levels": self.levels(),
+            "identity_removed": dict(sorted(self.changed.items())),
+            "identity_not_removed": dict(sorted(self.not_changed.items())),
             "library_messages": dict(sorted(self.noise.items())),
             "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
             "bytes_written": self.bytes,

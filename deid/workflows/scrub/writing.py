@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from deid.core.errors import Held
 from deid.core.identifiers import Identifier, KnownIdentifiers
@@ -24,9 +25,11 @@ from deid.dicom.part10 import Part10, open_part10
 from deid.dicom.release import PatientRelease, map_file
 from deid.dicom.values import Patient
 from deid.nifti.index import NiftiRecord
+from deid.nifti.kinds import FileKind
 from deid.nifti.scrub import TEXT_KINDS, Context, check_text, scrub_file, verify_outputs
 from deid.workflows.scrub.differences import differences, nifti_differences
 from deid.workflows.scrub.failures import PROCESS_DIED, attempt
+from deid.workflows.scrub.identity import NO_NIFTI_MODEL, IdentitySetup, IdentityStep, Treated
 from deid.workflows.scrub.units import WEAKER, Batch, PatientUnits, Unit
 
 
@@ -43,6 +46,7 @@ class Setup:
         subjects: The user's map of paths and ids to patients, for NIfTI.
         dry_run: Everything is done but moving files into place.
         diff: Every changed value is reported.
+        identity: Of the step that changes pixels.
     """
 
     key: ProjectKey
@@ -53,6 +57,7 @@ class Setup:
     subjects: tuple[tuple[str, str], ...]
     dry_run: bool
     diff: bool
+    identity: IdentitySetup
 
 
 @dataclass
@@ -111,6 +116,7 @@ class _Writer:
         self._pseudonyms = Pseudonyms(setup.key, keep_times=setup.keep_times)
         self._noise = NoiseCounter.installed()
         self._staging = Staging(setup.stage)
+        self._identity = IdentityStep(setup.identity, setup.key.subkey("noise"), self._staging.folder)
         self._latest: tuple[tuple[str, tuple[Identifier, ...]], PatientRelease, Context] | None = None
         self._own: list[str] = []  # what the unit at hand has staged
 
@@ -160,7 +166,11 @@ class _Writer:
         def release() -> Outcome:
             _check_unchanged(unit)
             if isinstance(unit.record, DicomRecord):
-                details = self._release_dicom(unit, unit.record, dicom, result)
+                with self._identity.treated(unit, unit.record) as treated:
+                    details = self._release_dicom(unit, unit.record, dicom, result, treated.change)
+                    details |= treated.details
+                    if not self._setup.dry_run:
+                        treated.remember()
             else:
                 details = self._release_nifti(unit, unit.record, nifti, result)
             _check_unchanged(unit)
@@ -186,8 +196,8 @@ class _Writer:
         record: DicomRecord,
         release: PatientRelease,
         result: Written,
-        change: PixelChange | None = None,
-    ) -> dict[str, str]:
+        change: PixelChange | None,
+    ) -> dict[str, Any]:
         claims = claims_of(self._profile, record.sop_class, record.modality, released_unseen=bool(unit.risk))
         (output,) = unit.outputs
         with open_part10(unit.path, header=not self._setup.diff) as source:
@@ -221,7 +231,9 @@ class _Writer:
 
     def _release_nifti(
         self, unit: Unit, record: NiftiRecord, context: Context, result: Written
-    ) -> dict[str, str]:
+    ) -> dict[str, Any]:
+        is_image = record.kind in (FileKind.VOLUME, FileKind.PAIR)
+        treated = self._identity.not_applied(NO_NIFTI_MODEL) if is_image else Treated()
         outputs = scrub_file(record.kind, unit.path, unit.relative, context)
         if tuple(output.relative for output in outputs) != unit.outputs:
             raise Held(_CHANGED)
@@ -234,7 +246,7 @@ class _Writer:
                 check_text(path, context.known)
         if self._setup.diff and written:
             result.differences.extend(nifti_differences(unit, record.kind, written, context))
-        return {WEAKER: unit.risk} if unit.risk else {}
+        return dict(treated.details) | ({WEAKER: unit.risk} if unit.risk else {})
 
     def _stage(self, name: str, chunks: Iterable[bytes | FileRange]) -> None:
         self._staging.write(name, chunks)

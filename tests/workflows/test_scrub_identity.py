@@ -1,0 +1,263 @@
+"""Identity cues in the pixels: which images are changed, how, and what is said of it."""
+
+import copy
+import json
+import shutil
+import sqlite3
+
+import numpy as np
+import pydicom
+import pytest
+from builders.anonymizers import save_models
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
+from workflows.command import Tool
+
+from deid.dicom.pixels import read_image
+from deid.training.phantoms import make_cohort, write_dicom
+
+UNFAMILIAR = "the image does not look like those that the model was trained on"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    return save_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def chests(tmp_path_factory):
+    """Four patients with two chest radiographs each, none of them held for burned-in text."""
+    folder = tmp_path_factory.mktemp("chests") / "in"
+    write_dicom(make_cohort(4, 2, 11, "chest", 64), folder)
+    (folder / "manifest.csv").unlink()
+    return folder
+
+
+@pytest.fixture
+def tool(tmp_path, models):
+    made = Tool(tmp_path)
+    made.environment |= {"MAMI_DEID_MODELS": str(models)}
+    return made
+
+
+def only(tool, *options):
+    """Options that name the small model, so that models of the checkout play no part."""
+    return ("--model", "scrubber", *options)
+
+
+def outputs(folder):
+    return sorted(path for path in folder.rglob("*.dcm"))
+
+
+def pixels(path):
+    return read_image(path).array
+
+
+def by_size(folder):
+    """Pixels of all files, in an order that does not depend on names."""
+    return sorted((pixels(path) for path in folder.rglob("*.dcm")), key=lambda array: array.tobytes())
+
+
+def details(tool):
+    (journal,) = tool.state.glob("journal-*.sqlite")
+    with sqlite3.connect(journal) as connection:
+        rows = connection.execute("SELECT details FROM units WHERE status='released'").fetchall()
+    return [json.loads(row[0]) for row in rows]
+
+
+def test_a_covered_image_is_changed_and_says_so(tool, chests):
+    summary = tool.scrub(chests, *only(tool))
+    assert summary["identity_removed"] == {"scrubber, strength 1": 8}
+    assert summary["identity_not_removed"] == {}
+    before, after = by_size(chests), by_size(tool.out)
+    assert len(after) == 8
+    for path in outputs(tool.out):
+        dataset = pydicom.dcmread(path)
+        assert dataset.ImageType[0] == "DERIVED"
+        assert (
+            "scrubber" in dataset.DerivationDescription
+            and "not for diagnosis" in dataset.DerivationDescription
+        )
+        assert dataset.pixel_array.shape == (64, 64)
+        assert dataset.PatientIdentityRemoved == "YES"
+        assert "strength" not in str(dataset).lower()
+    known = {array.tobytes() for array in before}
+    assert not any(array.tobytes() in known for array in after)
+
+
+def test_the_journal_has_the_proof_and_the_file_has_not(tool, chests):
+    tool.scrub(chests, *only(tool))
+    for found in details(tool):
+        proof = found["identity"]
+        assert proof["model"] == "scrubber" and proof["strength"] == 1
+        assert set(proof["critics"]) >= {"critic", "fresh"}
+        assert all(-1 <= cosine <= 1 for cosine in proof["critics"].values())
+        assert set(proof["findings"]) >= {"Effusion", "Mass"}
+        assert proof["psnr"] < 60 and proof["ssim"] < 1
+    done = tool.run("review", "--out", tool.out, "--state", tool.state, status=0)
+    assert b"review.html" in done.stdout + done.stderr
+    page = (tool.state / "review.html").read_text()
+    assert page.count("data:image/png") >= 8 or page.count("iVBOR") >= 8
+
+
+def test_without_proof_and_review_nothing_is_kept(tool, chests):
+    tool.scrub(chests, *only(tool, "--no-proof", "--review", "0"))
+    assert all(found["identity"]["critics"] == {} for found in details(tool))
+    assert not (tool.state / "review").exists()
+
+
+def test_at_strength_0_pixels_stay_bit_for_bit(tool, chests):
+    tool.scrub(chests, *only(tool, "--strength", "0"))
+    assert [a.tobytes() for a in by_size(chests)] == [a.tobytes() for a in by_size(tool.out)]
+
+
+SYNTAXES = (
+    *(ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian),
+    *(RLELossless, JPEG2000Lossless, JPEGLSLossless),
+)
+
+
+@pytest.mark.parametrize("strength", ["0", "1"])
+def test_the_transfer_syntax_stays(tool, chests, tmp_path, strength):
+    source = tmp_path / "one"
+    source.mkdir()
+    original = pydicom.dcmread(next(chests.rglob("*.dcm")))
+    for number, syntax in enumerate(SYNTAXES):
+        dataset = recoded(original, syntax)
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        dataset.InstanceNumber = number
+        pydicom.dcmwrite(source / f"{number}.dcm", dataset, enforce_file_format=True)
+    summary = tool.scrub(source, *only(tool, "--strength", strength))
+    assert summary["identity_removed"] == {f"scrubber, strength {strength}": len(SYNTAXES)}
+    for path in outputs(tool.out):
+        written = pydicom.dcmread(path)
+        assert written.file_meta.TransferSyntaxUID == SYNTAXES[written.InstanceNumber]
+        assert np.array_equal(written.pixel_array, original.pixel_array) == (strength == "0")
+
+
+def recoded(original, syntax):
+    dataset = Dataset(copy.deepcopy(original))
+    dataset.file_meta = copy.deepcopy(original.file_meta)
+    if syntax.is_compressed and syntax.is_encapsulated:
+        dataset.compress(syntax, original.pixel_array, generate_instance_uid=False)
+        return dataset
+    if not syntax.is_little_endian:
+        dataset.PixelData = original.pixel_array.astype(">u2").tobytes()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
+
+
+def test_the_same_bytes_whatever_the_jobs(tool, chests, tmp_path, key):
+    for name, jobs in (("one", 1), ("two", 2)):
+        tool.scrub(
+            chests, *only(tool, "--key-file", key, "--jobs", jobs), out=tmp_path / name,
+            state=tmp_path / f"{name}-state",
+        )  # fmt: skip
+    one, two = (
+        {str(p.relative_to(tmp_path / name)): p.read_bytes() for p in outputs(tmp_path / name)}
+        for name in ("one", "two")
+    )
+    assert one == two and len(one) == 8
+
+
+def test_another_key_gives_other_pixels(tool, chests, tmp_path):
+    for name in ("one", "two"):
+        tool.scrub(chests, *only(tool), out=tmp_path / name, state=tmp_path / f"{name}-state")
+    one, two = ({a.tobytes() for a in by_size(tmp_path / name)} for name in ("one", "two"))
+    assert not one & two
+
+
+def test_another_strength_is_another_release(tool, chests):
+    tool.scrub(chests, *only(tool))
+    tool.scrub(chests, *only(tool, "--strength", "light"), status=2)
+    summary = tool.scrub(chests, *only(tool, "--strength", "light", "--replace"))
+    assert summary["identity_removed"] == {"scrubber, strength 0.33": 8}
+    again = tool.scrub(chests, *only(tool, "--strength", "light"))
+    assert again["unchanged"] == 8 and again["identity_removed"] == {"scrubber, strength 0.33": 8}
+
+
+def changed(chests, folder, **values):
+    """One radiograph with other header values."""
+    folder.mkdir()
+    dataset = pydicom.dcmread(next(chests.rglob("*.dcm")))
+    for name, value in values.items():
+        setattr(dataset, name, value)
+    dataset.save_as(folder / "image.dcm", enforce_file_format=True)
+    return folder
+
+
+OTHERS = {
+    "no model for this modality": {"Modality": "MG"},
+    "no model for this view": {"ViewPosition": "LL"},
+    "no model for this body part": {"BodyPartExamined": "KNEE"},
+    "image for processing, not for presentation": {"PresentationIntentType": "FOR PROCESSING"},
+    UNFAMILIAR: {},
+}
+
+
+def test_what_no_model_covers_keeps_its_pixels(tool, chests, tmp_path):
+    source = tmp_path / "others"
+    source.mkdir()
+    for number, values in enumerate(OTHERS.values()):
+        dataset = pydicom.dcmread(next(chests.rglob("*.dcm")))
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        for name, value in values.items():
+            setattr(dataset, name, value)
+        if not values:
+            dataset.PixelData = np.rot90(dataset.pixel_array).tobytes()
+        dataset.save_as(source / f"{number}.dcm", enforce_file_format=True)
+    summary = tool.scrub(source, *only(tool))
+    assert summary["identity_not_removed"] == dict.fromkeys(sorted(OTHERS), 1)
+    assert summary["identity_removed"] == {} and summary["released"] == len(OTHERS)
+    assert all(reason in summary["levels"]["identity in the image"] for reason in OTHERS)
+    assert [a.tobytes() for a in by_size(source)] == [a.tobytes() for a in by_size(tool.out)]
+    held = tool.scrub(source, *only(tool, "--identity", "require", "--replace"), status=3)
+    assert held["held_by_reason"] == {f"identity: {reason}": 1 for reason in OTHERS}
+
+
+def test_a_recipe_that_retains_uids_changes_no_pixels(tool, chests, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("options: [retain-uids]\n")
+    done = tool.scrub(chests, *only(tool, "--recipe", recipe))
+    assert done["identity_not_removed"] == {"the recipe retains UIDs, which a changed image may not keep": 8}
+
+
+def test_off_leaves_pixels_and_loads_no_network(tool, chests):
+    summary = tool.scrub(chests, *only(tool, "--identity", "off"))
+    assert summary["identity_removed"] == summary["identity_not_removed"] == {}
+    assert "off" in summary["levels"]["identity in the image"]
+    assert [a.tobytes() for a in by_size(chests)] == [a.tobytes() for a in by_size(tool.out)]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--identity", "maybe"), "auto, require, off"),
+        (("--strength", "1.5"), "from 0 to 1"),
+        (("--strength", "very"), "light, medium, strong"),
+        (("--model", "critic"), "takes an anonymizer"),
+        (("--model", "nobody"), "there is no model nobody"),
+        (("--device", "tpu"), "auto, cpu, cuda, mps"),
+    ],
+)
+def test_options_that_cannot_be(tool, chests, options, words):
+    done = tool.run("scrub", chests, tool.out, "--state", tool.state, *options, status=2)
+    assert words in done.stderr.decode().replace("\n", " ")
+    assert not tool.out.exists()
+
+
+def test_damaged_weights_stop_the_run(tool, chests, models, tmp_path):
+    damaged = tmp_path / "scrubber"
+    shutil.copytree(models / "scrubber", damaged)
+    data = bytearray((damaged / "weights.safetensors").read_bytes())
+    data[-1] ^= 1
+    (damaged / "weights.safetensors").write_bytes(data)
+    done = tool.run("scrub", chests, tool.out, "--state", tool.state, "--model", damaged, status=2)
+    assert b"damaged" in done.stderr
