@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from deid.core.errors import UsageError
-from deid.dicom.recipe_text import explained, read_yaml
+from deid.core.yaml_text import explained, read_yaml
 
 Options = TypeVar("Options", bound="LoopOptions")
 
