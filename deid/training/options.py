@@ -153,6 +153,17 @@ def _read_file(model: type[Options], config: Path) -> tuple[dict[str, Any], Mapp
     return document or {}, lines
 
 
+def option_text(value: Any) -> str:
+    """The value of an option as a flag takes it, a switch as ``on`` or ``off``; empty for none."""
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "on", False: "off"}[value]
+    if isinstance(value, Mapping):
+        return ",".join(k if v == (k,) else f"{k}={'|'.join(v)}" for k, v in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).rpartition("/")[2]
+
+
 def differing(old: Mapping[str, object], options: LoopOptions) -> list[str]:
     """Names of the options, sorted, in which a run differs and that must not change on the way.
 
