@@ -49,7 +49,8 @@ def commands(group=None, path=()):
         if hasattr(command, "commands"):
             yield from commands(command, here)
         else:
-            yield here, {option for parameter in command.params for option in parameter.opts}
+            parameters = command.get_params(typer.Context(command))
+            yield here, {option for parameter in parameters for option in parameter.opts}
 
 
 def test_the_profile_table_is_the_generated_one():

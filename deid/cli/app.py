@@ -12,7 +12,18 @@ from typing import Annotated
 import typer
 
 from deid import __version__
-from deid.cli import crosswalk, models, profile, review, scrub, show, train_classifier, train_reid, train_unet
+from deid.cli import (
+    crosswalk,
+    models,
+    profile,
+    review,
+    scrub,
+    show,
+    train_classifier,
+    train_reid,
+    train_unet,
+    training,
+)
 from deid.core.errors import ExitStatus, UsageError
 
 app = typer.Typer(
@@ -26,9 +37,13 @@ app = typer.Typer(
 app.command("scrub")(scrub.command)
 app.command("show")(show.command)
 app.command("review")(review.command)
-app.command("train-classifier")(train_classifier.command)
-app.command("train-reid")(train_reid.command)
-app.command("train-unet")(train_unet.command)
+_TRAININGS = {
+    "train-classifier": train_classifier.Command,
+    "train-reid": train_reid.Command,
+    "train-unet": train_unet.Command,
+}
+for _name, _command in _TRAININGS.items():
+    app.command(_name, cls=_command, help=_command.__doc__)(training.command)
 app.add_typer(profile.app, name="profile")
 app.add_typer(crosswalk.app, name="crosswalk")
 app.add_typer(models.app, name="models")

@@ -1,23 +1,28 @@
-"""Options that the training commands share, as flags of those in `deid.training.options`.
+"""The training commands: their flags are the fields of their options, declared once.
 
 A flag that is not given is None, so that the YAML file of ``--config`` can speak; the defaults shown in the
-help are those of the options, and a test compares names, texts and defaults.
+help are those of the options.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import typer
+from typer.core import TyperCommand
 
 from deid.cli.terminal import print_json, print_table
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from deid.core.model_card import Metric
-    from deid.training.loop import FitReport
+    from deid.training.options import LoopOptions
+    from deid.training.trained import Trained
 
 Data = Annotated[
     Path | None, typer.Argument(metavar="DATA", help="Manifest CSV, or a folder of DICOM or BIDS files.")
@@ -27,111 +32,104 @@ Out = Annotated[
     typer.Option(metavar="RUN", help="Run folder: private, for it shows and remembers patients."),
 ]
 Config = Annotated[Path | None, typer.Option(metavar="FILE", help="YAML with options; flags win.")]
-Epochs = Annotated[int | None, typer.Option(help="epochs at most", show_default="20")]
-Steps = Annotated[int | None, typer.Option(help="steps at most; 0: no limit but epochs", show_default="0")]
-Minutes = Annotated[
-    float | None,
-    typer.Option(
-        help="minutes at most, over all resumptions; the rate then follows the clock; 0: no limit",
-        show_default="0.0",
-    ),
-]
-Patience = Annotated[
-    int | None,
-    typer.Option(
-        help="stop after so many epochs without a better validation score; 0: never", show_default="0"
-    ),
-]
-Seed = Annotated[int | None, typer.Option(help="seed of everything that is random", show_default="0")]
-Device = Annotated[
-    str | None, typer.Option(help="auto: cuda, mps or cpu", metavar="auto|cuda|mps|cpu", show_default="auto")
-]
-Precision = Annotated[
-    str | None,
-    typer.Option(
-        help="of forward passes; auto: mixed on cuda, float32 elsewhere",
-        metavar="auto|float32|bfloat16|float16",
-        show_default="auto",
-    ),
-]
-Warmup = Annotated[
-    float | None, typer.Option(help="share of the training in which the rate rises", show_default="0.05")
-]
-FinalRate = Annotated[
-    float | None, typer.Option(help="rate at the end, as a share of the full rate", show_default="0.01")
-]
-Clip = Annotated[
-    float | None, typer.Option(help="longest gradient of an optimizer; 0 for no clipping", show_default="1.0")
-]
-Workers = Annotated[int | None, typer.Option(help="threads that prepare batches ahead", show_default="2")]
-SaveEvery = Annotated[
-    int | None, typer.Option(help="steps between checkpoints within an epoch", show_default="500")
-]
-LogEvery = Annotated[int | None, typer.Option(help="steps between lines of the log", show_default="20")]
-Tensorboard = Annotated[
-    bool | None,
-    typer.Option(
-        "--tensorboard/--no-tensorboard", help="also write event files for TensorBoard", show_default="off"
-    ),
-]
-Resume = Annotated[
-    str | None,
-    typer.Option(
-        help="auto: go on with the run in the folder if it had these options; force: in any case; never: "
-        "start anew and delete that run",
-        metavar="auto|force|never",
-        show_default="auto",
-    ),
-]
-Labels = Annotated[
-    Path | None,
-    typer.Option(help="CSV with path or patient_id, and labels, of images in a folder", metavar="FILE"),
-]
-Size = Annotated[int | None, typer.Option(help="side of the network's input, in pixels", show_default="128")]
-LowPass = Annotated[
-    int | None,
-    typer.Option(
-        help="first reduce images to this side, against blur that betrays a source; 0: no", show_default="0"
-    ),
-]
-MinimumSide = Annotated[
-    int | None, typer.Option(help="leave out images with a smaller side, in pixels", show_default="0")
-]
-Sources = Annotated[str | None, typer.Option(help="only these sources, between commas; empty: all")]
-Modalities = Annotated[str | None, typer.Option(help="only these modalities, between commas; empty: all")]
-Batch = Annotated[int | None, typer.Option(help="images in a batch", show_default="32")]
-Rate = Annotated[float | None, typer.Option(help="full learning rate", show_default="0.001")]
-WeightDecay = Annotated[float | None, typer.Option(help="decay of matrices and kernels", show_default="0.05")]
-Augment = Annotated[
-    bool | None,
-    typer.Option(
-        "--augment/--no-augment", help="change exposure, crop and markers of the images", show_default="on"
-    ),
-]
-Age = Annotated[
-    str | None,
-    typer.Option(help="whose images they are, for the card", metavar="adult|child|any", show_default="any"),
-]
-BodyParts = Annotated[str | None, typer.Option(help="what they show, such as CHEST, for the card")]
-Licence = Annotated[
-    str | None, typer.Option(help="licence of the model, for the card", show_default="Apache-2.0")
-]
-Half = Annotated[
-    bool | None,
-    typer.Option("--half/--no-half", help="store weights in half the space (float16)", show_default="off"),
-]
-Jobs = Annotated[int | None, typer.Option(help="threads that read images", show_default="4")]
-Cache = Annotated[
-    Path | None, typer.Option(help="private folder for finished images, for a faster start", metavar="FOLDER")
-]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")]
 
-_NOT_OPTIONS = frozenset({"data", "out", "config", "as_json"})
+_METAVARS = {"labels": "FILE", "cache": "FOLDER"}
+_FLAGS = "deid.flags"
 
 
-def flags(context: typer.Context) -> dict[str, object]:
-    """The flags by the names of the options; None where one was not given."""
-    return {name: value for name, value in context.params.items() if name not in _NOT_OPTIONS}
+class Training(NamedTuple):
+    """What a command runs.
+
+    Attributes:
+        needed: What to say if data or run folder are missing.
+        options: The class of the options.
+        train: The workflow: of data, run folder, options and a function that takes lines for the user.
+    """
+
+    needed: str
+    options: type[LoopOptions]
+    train: Callable[[Path, Path, Any, Callable[[str], None]], Trained]
+
+
+class TrainingCommand(TyperCommand):
+    """A command with a flag for each field of its options, beside what `command` declares.
+
+    Its docstring is the text of its help.
+    """
+
+    @staticmethod
+    def load() -> Training:
+        """What it runs; called when the flags are needed, so that ``mami-deid --help`` stays light."""
+        raise NotImplementedError
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Declared parameters, then the flags, the command's own first, then the help."""
+        declared = super().get_params(ctx)
+        return [*self.params, *_flags(self.load().options), *declared[len(self.params) :]]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Calls the function with what it declares; `run` takes the flags from the context."""
+        declared = {parameter.name for parameter in self.params}
+        ctx.meta[_FLAGS] = {name: ctx.params.pop(name) for name in ctx.params.keys() - declared}
+        return super().invoke(ctx)
+
+
+def _flags(options: type[LoopOptions]) -> list[Any]:
+    """Typer's parameters for the fields of a class of options; those of the most special class come first."""
+    own_first = {name: None for part in options.__mro__ for name in inspect.get_annotations(part)}
+    names = [name for name in own_first if name in options.model_fields]
+
+    def declared() -> None: ...
+
+    declared.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=_flag(name, options.model_fields[name]),
+            )
+            for name in names
+        ]
+    )
+    alone = typer.Typer(add_completion=False)
+    alone.command()(declared)
+    return [parameter for parameter in typer.main.get_command(alone).params if parameter.name in names]
+
+
+def _flag(name: str, field: FieldInfo) -> Any:
+    """A field as typer takes the annotation of a parameter: what is no number, switch or path is text."""
+    from deid.training.options import option_text
+
+    default = field.get_default(call_default_factory=True)
+    text = option_text(default)
+    metavar = _METAVARS.get(name)
+    if get_origin(field.annotation) is Literal:
+        metavar = "|".join(get_args(field.annotation))
+    option = typer.Option(help=field.description, metavar=metavar, show_default=text or True)
+    kinds = {field.annotation, *get_args(field.annotation)} & {bool, int, float, Path}
+    kind: Any = kinds.pop() if kinds else str
+    return Annotated[kind | None, option]
+
+
+def command(
+    context: typer.Context,
+    data: Data = None,
+    out: Out = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Train and say what came of it; the function of every `TrainingCommand`."""
+    from deid.core.errors import UsageError
+    from deid.training.options import read_options
+
+    assert isinstance(context.command, TrainingCommand)
+    needed, options, train = context.command.load()
+    if data is None or out is None:
+        raise UsageError(needed)
+    trained = train(data, out, read_options(options, config, context.meta[_FLAGS]), say)
+    _print_trained(trained, as_json=as_json)
 
 
 def say(text: str) -> None:
@@ -139,8 +137,9 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def print_trained(model: Path, report: FitReport, metrics: Sequence[Metric], *, as_json: bool) -> None:
+def _print_trained(trained: Trained, *, as_json: bool) -> None:
     """What came of a training: the model's place, how it ended, figures on the test patients."""
+    model, report, metrics = trained.model, trained.report, trained.metrics
     if not report.is_main:
         return
     if as_json:

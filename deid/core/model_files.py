@@ -79,6 +79,9 @@ def copy_file(source: IO[bytes], folder: Path, name: str) -> None:
 def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """A hidden folder beside ``target``, which takes that name when the block ends without an error.
 
+    Whoever is killed while a model is replaced leaves the old one or the new one whole: under the target's
+    name, or, between two renames, the old one as ``.NAME.old``, which the next call puts back.
+
     Args:
         target: The model folder to make; its name is the model's.
         replace: Whether it may take the place of a model folder that is there.
@@ -88,6 +91,7 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100 - a link at the end is judged, not followed
     check_name(target.name)
+    _settle(target)
     exists = os.path.lexists(target)
     if exists and not replace:
         raise UsageError(f"{target} exists; remove it first, or give another folder.")
@@ -99,10 +103,13 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         yield hidden
         for file in hidden.iterdir():
             _sync(file)
-        if exists:
-            remove_folder(target)
-        hidden.rename(target)
-        sync_folder(target.parent)
+        try:
+            if exists:
+                target.rename(_aside(target))
+            hidden.rename(target)
+            sync_folder(target.parent)
+        finally:
+            _settle(target)
     except OSError as error:
         raise UsageError(f"the model folder {target} cannot be written: {strerror(error)}.") from None
     finally:
@@ -115,6 +122,7 @@ def remove_folder(folder: Path) -> None:
     Raises:
         UsageError: It holds something that no model has, or cannot be removed.
     """
+    _settle(folder)  # or what it has replaced would come back in its place
     _refuse_strangers(folder)
     aside = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}")
     try:
@@ -122,6 +130,26 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(aside)
     except OSError as error:
         raise UsageError(f"the model folder {folder} cannot be removed: {strerror(error)}.") from None
+
+
+def _aside(target: Path) -> Path:
+    """Where a model lies while another takes its place; no temporary folder has such a name."""
+    return target.with_name(f".{target.name}.old")
+
+
+def _settle(target: Path) -> None:
+    """Ends a replacement: the old model goes if the new one is in its place, and comes back if not."""
+    old = _aside(target)
+    if not os.path.lexists(old):
+        return
+    _refuse_strangers(old)
+    try:
+        if os.path.lexists(target):
+            shutil.rmtree(old)
+        else:
+            old.rename(target)
+    except OSError as error:
+        raise UsageError(f"the folder {old} cannot be moved or removed: {strerror(error)}.") from None
 
 
 def _refuse_strangers(folder: Path) -> None:

@@ -35,6 +35,7 @@ from pydantic import (
 
 from deid.core.errors import UsageError
 from deid.core.files import strerror
+from deid.core.yaml_text import explained, read_yaml
 from deid.dicom.profile import (
     PRESETS,
     Option,
@@ -48,7 +49,6 @@ from deid.dicom.profile import (
 )
 from deid.dicom.profile.overrides import MANAGED
 from deid.dicom.profile.unlisted import BULK_VRS, TEXT_VRS, dictionary_vrs
-from deid.dicom.recipe_text import explained, read_yaml
 
 _MAXIMUM = {"SH": 16, "LO": 64, "CS": 16, "AE": 16, "ST": 1024, "LT": 10240, "DS": 16, "IS": 12, "UI": 64}
 

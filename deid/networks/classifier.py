@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import timm
 from torch import Tensor, nn
 from torch.nn import functional
 
 from deid.core.errors import UsageError
+from deid.networks.backbones import timm_backbone
 
 
 class Diagnosis(NamedTuple):
@@ -54,17 +53,9 @@ class Classifier(nn.Module):
         super().__init__()
         if not findings or len(set(findings)) < len(findings):
             raise UsageError("a classifier needs the names of its findings, each once.")
-        check_backbone(backbone)
         self.backbone, self.findings, self.size = backbone, tuple(findings), size
         self.mean, self.std = mean, std
-        config = timm.get_pretrained_cfg(backbone)
-        arguments: dict[str, Any] = {"in_chans": 1, "num_classes": 0}
-        if config is not None and config.fixed_input_size:
-            arguments["img_size"] = size
-        self.encoder = timm.create_model(backbone, pretrained=False, **arguments)
-        # several backbones widen their features after pooling
-        name = "head_hidden_size" if hasattr(self.encoder, "head_hidden_size") else "num_features"
-        self.dimension: int = getattr(self.encoder, name)
+        self.encoder, self.dimension = timm_backbone(backbone, size)
         self.dropout = nn.Dropout(drop_rate)
         self.head = nn.Linear(self.dimension, len(self.findings))
 
@@ -78,17 +69,3 @@ class Classifier(nn.Module):
     def embed(self, images: Tensor) -> Tensor:
         """The features alone, `[image, dimension]`, for use as a teacher."""
         return self(images).features  # type: ignore[no-any-return]
-
-
-def check_backbone(name: str) -> None:
-    """Refuse a name that is none of timm's; one with an address in it would be downloaded.
-
-    Raises:
-        UsageError: As above, with names that are near.
-    """
-    plain = name.replace("_", "").replace(".", "").isalnum()
-    if plain and timm.is_model(name):
-        return
-    near = difflib.get_close_matches(name, timm.list_models(), 3)
-    hint = f"did you mean {', '.join(near)}?" if near else "one of them is resnet18."
-    raise UsageError(f"the backbone is not one of timm's (see timm.list_models()); {hint}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-import timm
 from torch import Tensor, nn
 
-from deid.networks.classifier import check_backbone
+from deid.networks.backbones import timm_backbone
 from deid.networks.preprocess import resize
 
 # Mean and deviation of grey values in 0..1 over ImageNet.
@@ -48,16 +47,8 @@ class TimmEncoder(nn.Module):
 
     def __init__(self, backbone: str = "resnet18", size: int = 224, dimension: int | None = None) -> None:
         super().__init__()
-        check_backbone(backbone)
         self.size = size
-        config = timm.get_pretrained_cfg(backbone)
-        arguments: dict[str, Any] = {"in_chans": 1, "num_classes": 0}
-        if config is not None and config.fixed_input_size:
-            arguments["img_size"] = size
-        self.backbone = timm.create_model(backbone, pretrained=False, **arguments)
-        # several backbones widen their features after pooling
-        name = "head_hidden_size" if hasattr(self.backbone, "head_hidden_size") else "num_features"
-        pooled: int = getattr(self.backbone, name)
+        self.backbone, pooled = timm_backbone(backbone, size)
         self.dimension = dimension or pooled
         self.project = nn.Linear(pooled, dimension) if dimension else nn.Identity()
 

@@ -8,6 +8,7 @@ scrubbed with noise that it has never seen.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,7 +22,7 @@ from deid.reid.embedding import embed_images
 from deid.training.augment import Augmentation, augment
 from deid.training.decay import decayed
 from deid.training.images import ImageStore
-from deid.training.loop import Batch, Run
+from deid.training.loop import Batch, BoundToData, Run
 from deid.training.pairs import PKSampler, group_names
 from deid.training.scrub_checks import both_ways, cross_scores
 from deid.training.verification import FairPairs, fair_pairs
@@ -41,6 +42,15 @@ class AttackImages:
 
     originals: ImageStore
     scrubbed: Sequence[ImageStore]
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of the pixels before and after, and of whose they are."""
+        digest = hashlib.sha256()
+        for store in (self.originals, *self.scrubbed):
+            digest.update(np.ascontiguousarray(store.images).data)
+        for sample in self.originals.samples:
+            digest.update(repr((sample.patient, sample.study, sample.source, sample.findings)).encode())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class AttackSettings:
     augmentation: Augmentation | None = field(default_factory=Augmentation)
 
 
-class AttackerTask:
+class AttackerTask(BoundToData):
     """`deid.training.loop.Task`: contrast of originals with scrubbed images of the same patients.
 
     Args:
@@ -82,6 +92,7 @@ class AttackerTask:
     def __init__(
         self, network: nn.Module, train: AttackImages, validation: AttackImages, settings: AttackSettings
     ) -> None:
+        super().__init__(f"{train.digest()} {validation.digest()}")
         self.network, self._train, self._validation, self._settings = network, train, validation, settings
         self._sampler = PKSampler(
             train.originals,

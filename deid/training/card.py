@@ -7,7 +7,6 @@ import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import deid
 from deid.core.model_card import (
@@ -24,7 +23,7 @@ from deid.pixels.network_range import IntensityRule
 from deid.reid.metrics import Interval
 from deid.training.images import ImageStore, LoadReport
 from deid.training.loop import FitReport
-from deid.training.options import LoopOptions
+from deid.training.options import LoopOptions, option_text
 from deid.training.samples import Sample
 
 CREATED_BY = f"mami-deid {deid.__version__}"
@@ -55,15 +54,6 @@ def command_line(job: str, options: LoopOptions) -> str:
         else:
             parts += [f"--{flag}", option_text(value)]
     return shlex.join(parts)
-
-
-def option_text(value: Any) -> str:
-    """The value of an option as a flag takes it."""
-    if isinstance(value, Mapping):
-        return ",".join(k if v == (k,) else f"{k}={'|'.join(v)}" for k, v in value.items())
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value).rpartition("/")[2]
 
 
 def data_sources(parts: Mapping[DataRole, Sequence[Sample]]) -> tuple[DataSource, ...]:

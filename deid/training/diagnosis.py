@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from deid.training.augment import Augmentation, augment
 from deid.training.decay import decayed
 from deid.training.diagnosis_figures import Cell, cells
 from deid.training.images import ImageStore
-from deid.training.loop import Batch, Run
+from deid.training.loop import Batch, BoundToData, Run
 from deid.training.samples import MISSING, NEGATIVE, POSITIVE
 from deid.training.sheet import picture_sheet
 
@@ -69,7 +68,7 @@ class DiagnosisSettings:
     least: int
 
 
-class DiagnosisTask:
+class DiagnosisTask(BoundToData):
     """`deid.training.loop.Task`: binary cross-entropy over the findings that are known.
 
     Args:
@@ -93,7 +92,7 @@ class DiagnosisTask:
         settings: DiagnosisSettings,
         digest: str = "",
     ) -> None:
-        self._digest = digest
+        super().__init__(digest)
         self.network, self._train, self._validation, self._settings = network, train, validation, settings
         self._cells = validation.cells(network.findings, settings.least)
         if not self._cells:
@@ -159,22 +158,6 @@ class DiagnosisTask:
             shown = np.concatenate([order[:_SHOWN], order[-_SHOWN:]])
             rows.append(list(self._validation.store.tensor(shown).numpy()[:, 0]))
         return picture_sheet(rows)
-
-    def state(self) -> Mapping[str, Any]:
-        """What the run was begun with."""
-        return {"data": self._digest}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Refuse to go on with other data.
-
-        Raises:
-            UsageError: As above.
-        """
-        if state.get("data") != self._digest:
-            raise UsageError(
-                "the data are others than those the run was begun with; start anew with --resume never, or "
-                "give another --out."
-            )
 
 
 def masked_loss(logits: Tensor, labels: Tensor, positive: Tensor) -> Tensor:

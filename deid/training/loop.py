@@ -22,9 +22,9 @@ from deid.training.reporting import Reporter, not_finite_error
 from deid.training.run_folder import RunFolder
 from deid.training.schedule import Schedule
 from deid.training.stopping import SignalWatch
-from deid.training.task import Batch, Run, Stateful, Task
+from deid.training.task import Batch, BoundToData, Run, Stateful, Task
 
-__all__ = ["Batch", "FitReport", "LoopOptions", "Run", "Stateful", "Task", "fit"]
+__all__ = ["Batch", "BoundToData", "FitReport", "LoopOptions", "Run", "Stateful", "Task", "fit"]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from deid.core.errors import UsageError
-from deid.dicom.recipe_text import explained, read_yaml
+from deid.core.yaml_text import explained, read_yaml
 
 Options = TypeVar("Options", bound="LoopOptions")
 
@@ -151,6 +151,17 @@ def _read_file(model: type[Options], config: Path) -> tuple[dict[str, Any], Mapp
             f"{', '.join(model.model_fields)}."
         )
     return document or {}, lines
+
+
+def option_text(value: Any) -> str:
+    """The value of an option as a flag takes it, a switch as ``on`` or ``off``; empty for none."""
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "on", False: "off"}[value]
+    if isinstance(value, Mapping):
+        return ",".join(k if v == (k,) else f"{k}={'|'.join(v)}" for k, v in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).rpartition("/")[2]
 
 
 def differing(old: Mapping[str, object], options: LoopOptions) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,13 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from deid.core.errors import UsageError
 from deid.networks.mami import MaMI
 from deid.networks.siamese import SiameseResNet
 from deid.training.augment import Augmentation, augment
 from deid.training.decay import decayed
 from deid.training.images import ImageStore
-from deid.training.loop import Batch, Run
+from deid.training.loop import Batch, BoundToData, Run
 from deid.training.medical_prior import MedicalPrior
 from deid.training.pairs import PKSampler, group_names
 from deid.training.reid_losses import (
@@ -78,7 +76,7 @@ class RecognitionSettings:
     batch: int = 128
 
 
-class RecognitionTask:
+class RecognitionTask(BoundToData):
     """`deid.training.loop.Task`: identity cross-entropy, triplet and contrast on P x K batches of one group.
 
     It begins with a self-supervised stage: two views of one image of each patient, all patients alike. A
@@ -107,8 +105,8 @@ class RecognitionTask:
         digest: str = "",
         teacher: nn.Module | None = None,
     ) -> None:
-        self.network, self._train, self._validation = network, train, validation
-        self._settings, self._digest = settings, digest
+        super().__init__(digest)
+        self.network, self._train, self._validation, self._settings = network, train, validation, settings
         self._people = _People(train)
         self._pairs = fair_pairs(validation, near_duplicates(validation.images))
         self._sampler = PKSampler(
@@ -195,18 +193,6 @@ class RecognitionTask:
                 for side in (pairs.first, pairs.second)
             ]
         return picture_sheet(rows)
-
-    def state(self) -> Mapping[str, Any]:
-        """Which data these are."""
-        return {"data": self._digest}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Refuse to go on with other data."""
-        if state.get("data") != self._digest:
-            raise UsageError(
-                "the run was made with other images than these; give another --out, or --resume never to "
-                "start anew."
-            )
 
     def _is_warm_up(self, step: int) -> bool:
         return step < self._settings.warm_up * self.steps_per_epoch

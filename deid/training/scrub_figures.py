@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,8 +147,7 @@ def _trained(
     validation = sides(dataset.validation, _VALIDATION_SEED, 1)
     task = AttackerTask(attacker, train, validation, settings.attack)
     # Of other images another run: a stopped measurement goes on only with what it was made of.
-    digest = hashlib.sha256(b"".join(store.images.tobytes() for store in train.scrubbed)).hexdigest()
-    fit(task, settings.loop, folder / f"attacker-{strength:g}-{digest[:12]}")
+    fit(task, settings.loop, folder / f"attacker-{strength:g}-{train.digest()[:12]}")
     return attacker.cpu().eval()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from deid.core.errors import UsageError
 from deid.networks.anonymizer import Anonymizer
 from deid.networks.classifier import Classifier
 from deid.training.attacker import paired_contrast
@@ -21,7 +19,7 @@ from deid.training.decay import decayed
 from deid.training.diagnosis import masked_loss
 from deid.training.fidelity import fidelity_loss
 from deid.training.images import ImageStore
-from deid.training.loop import Batch, Run
+from deid.training.loop import Batch, BoundToData, Run
 from deid.training.pairs import PKSampler
 from deid.training.privacy_losses import indistinguishable, scores_between
 from deid.training.scrub_checks import ScrubCheck
@@ -79,7 +77,7 @@ class ScrubbingSettings:
     augmentation: Augmentation | None = field(default_factory=Augmentation)
 
 
-class ScrubbingTask:
+class ScrubbingTask(BoundToData):
     """`deid.training.loop.Task`: privacy, utility and fidelity of scrubbed images, and critics in turns.
 
     Each step scrubs one batch. One critic, the next in the row, scores the scrubbed images against originals
@@ -112,8 +110,9 @@ class ScrubbingTask:
         settings: ScrubbingSettings,
         digest: str = "",
     ) -> None:
+        super().__init__(digest)
         self.network, self.critics, self._classifier = network, dict(critics), classifier
-        self._images, self._check, self._settings, self._digest = images, check, settings, digest
+        self._images, self._check, self._settings = images, check, settings
         self._sampler = PKSampler(images.store, patients=settings.patients, images=2, groups=images.groups)
         self._even = even_weights(images)
         self.steps_per_epoch = settings.steps_per_epoch
@@ -215,18 +214,6 @@ class ScrubbingTask:
     def validate(self, run: Run) -> Mapping[str, float]:
         """See `deid.training.scrub_checks.ScrubCheck.figures`."""
         return self._check.figures(self.network, self.critics, self._classifier, run.device)
-
-    def state(self) -> Mapping[str, Any]:
-        """Which data these are."""
-        return {"data": self._digest}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Refuse to go on with other data."""
-        if state.get("data") != self._digest:
-            raise UsageError(
-                "the run was made with other images than these; give another --out, or --resume never to "
-                "start anew."
-            )
 
     def sheet(self, run: Run) -> NDArray[np.uint8]:
         """Validation images before, after at strength 1, and the difference."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from deid.core.errors import UsageError
+
 Batch = Mapping[str, Tensor]
 
 
@@ -109,3 +111,30 @@ class Stateful(Protocol):
         Raises:
             UsageError: It does not fit, for example because the data are others now.
         """
+
+
+class BoundToData:
+    """The state of a task that only its own data fit; a `Stateful`.
+
+    Args:
+        digest: Of images, patients and labels.
+    """
+
+    def __init__(self, digest: str) -> None:
+        self._digest = digest
+
+    def state(self) -> Mapping[str, Any]:
+        """Which data these are."""
+        return {"data": self._digest}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Refuse to go on with other data.
+
+        Raises:
+            UsageError: As above.
+        """
+        if state.get("data") != self._digest:
+            raise UsageError(
+                "the run was made with other images than these, or other labels; give another --out, or "
+                "--resume never to start anew."
+            )

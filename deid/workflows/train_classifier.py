@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from deid.core.errors import UsageError
-from deid.core.model_card import DataRole, Metric, ModelKind, ModelRecord
+from deid.core.model_card import Metric, ModelKind
 from deid.training.options import ModelOptions
+from deid.training.trained import Trained
 
 if TYPE_CHECKING:
     from deid.networks.classifier import Classifier
     from deid.training.dataset import Dataset
     from deid.training.diagnosis import DiagnosisSettings, LabelledImages
-    from deid.training.loop import FitReport
 
 NEEDED = """train-classifier needs images with findings, of many patients:
 
@@ -77,21 +76,6 @@ class ClassifierOptions(ModelOptions):
     )
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training gave.
-
-    Attributes:
-        model: The model folder.
-        report: How the training ended.
-        metrics: Figures on the test patients.
-    """
-
-    model: Path
-    report: FitReport
-    metrics: tuple[Metric, ...]
-
-
 def train_classifier(
     data: Path, out: Path, options: ClassifierOptions, say: Callable[[str], None] = lambda _: None
 ) -> Trained:
@@ -111,6 +95,7 @@ def train_classifier(
     from deid.networks.classifier import Classifier
     from deid.training.dataset import load_dataset, read_samples
     from deid.training.diagnosis import DiagnosisTask, LabelledImages
+    from deid.training.export import Description, export_model
     from deid.training.loop import fit
 
     dataset = load_dataset(read_samples(data, options), options)
@@ -134,11 +119,20 @@ def train_classifier(
     }
     network = Classifier(**arguments)
     task = DiagnosisTask(network, train, validation, _settings(options), dataset.digest())
-    report = fit(task, options, out)
+    report, model = fit(task, options, out), out / options.name
     if not report.is_main:
-        return Trained(out / options.name, report, ())
+        return Trained(model, report, ())
     metrics = _measured(network, test, options)
-    model = _export(network, arguments, dataset, options, out, report, metrics)
+    description = Description(
+        job="train-classifier",
+        kind=ModelKind.CLASSIFIER,
+        architecture="classifier",
+        arguments=arguments,
+        purpose=_PURPOSE,
+        limits=_limits(dataset, options, metrics),
+        findings=network.findings,
+    )
+    export_model(model, network, description, dataset, options, report, metrics)
     return Trained(model, report, metrics)
 
 
@@ -191,47 +185,6 @@ def _measured(network: Classifier, test: LabelledImages, options: ClassifierOpti
         )
         for cell in measurable
     )
-
-
-def _export(
-    network: Classifier,
-    arguments: Mapping[str, object],
-    dataset: Dataset,
-    options: ClassifierOptions,
-    out: Path,
-    report: FitReport,
-    metrics: tuple[Metric, ...],
-) -> Path:
-    from deid.core.card_text import card_text
-    from deid.core.model_card import AgeGroup, WeightsType
-    from deid.networks.folder import save_model
-    from deid.training.card import CREATED_BY, about, command_line, data_sources, input_range
-
-    samples = dataset.train.samples
-    record = ModelRecord(
-        name=options.name,
-        kind=ModelKind.CLASSIFIER,
-        architecture="classifier",
-        arguments=arguments,
-        findings=network.findings,
-        input=input_range(samples, options.size, AgeGroup(options.age), options.body_parts),
-        training=data_sources(
-            {
-                DataRole.TRAINING: samples,
-                DataRole.VALIDATION: dataset.validation.samples,
-                DataRole.TEST: dataset.test.samples,
-            }
-        ),
-        commands=(command_line("train-classifier", options),),
-        metrics=metrics,
-        licence=options.licence,
-        created_by=CREATED_BY,
-    )
-    limits = _limits(dataset, options, metrics)
-    card = card_text(record, about(_PURPOSE, report, dataset.store.report, limits))
-    dtype = WeightsType.FLOAT16 if options.half else WeightsType.FLOAT32
-    save_model(out / options.name, network.cpu(), record, card, dtype=dtype, overwrite=True)
-    return out / options.name
 
 
 def _limits(dataset: Dataset, options: ClassifierOptions, metrics: Sequence[Metric]) -> list[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from deid.core.errors import UsageError
-from deid.core.model_card import DataRole, Metric, ModelKind, ModelRecord
+from deid.core.model_card import Metric, ModelKind
 from deid.training.options import ModelOptions
+from deid.training.trained import Trained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from deid.reid.metrics import Interval
     from deid.training.dataset import Dataset
     from deid.training.images import ImageStore
-    from deid.training.loop import FitReport
     from deid.training.recognition import RecognitionSettings
 
 NEEDED = """train-reid needs images of many patients, some of them with images of several studies:
@@ -98,21 +97,6 @@ class ReidOptions(ModelOptions):
     )
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training gave.
-
-    Attributes:
-        model: The model folder.
-        report: How the training ended.
-        metrics: Figures on the test patients.
-    """
-
-    model: Path
-    report: FitReport
-    metrics: tuple[Metric, ...]
-
-
 def train_reid(
     data: Path, out: Path, options: ReidOptions, say: Callable[[str], None] = lambda _: None
 ) -> Trained:
@@ -131,6 +115,7 @@ def train_reid(
 
     from deid.networks.architectures import build
     from deid.training.dataset import load_dataset, read_samples
+    from deid.training.export import Description, export_model
     from deid.training.loop import fit
     from deid.training.recognition import RecognitionTask
 
@@ -144,8 +129,19 @@ def train_reid(
         network, dataset.train, dataset.validation, _settings(options), dataset.digest(), teacher
     )
     report = fit(task, options, out)
+    if not report.is_main:
+        return Trained(out / options.name, report, ())
     metrics = _measured(network.cpu(), dataset.test, options)
-    model = _export(network, architecture, dataset, options, out, report, metrics, teacher)
+    description = Description(
+        job="train-reid",
+        kind=ModelKind.ATTACKER if options.network == "siamese" else ModelKind.REID,
+        architecture=architecture[0],
+        arguments=architecture[1],
+        purpose=_PURPOSE,
+        limits=_limits(dataset, metrics),
+        companions=() if teacher is None else (Path(options.teacher or DEFAULT_TEACHER).name,),
+    )
+    model = export_model(out / options.name, network, description, dataset, options, report, metrics)
     return Trained(model, report, metrics)
 
 
@@ -249,48 +245,6 @@ def _measured(network: nn.Module, test: ImageStore, options: ReidOptions) -> tup
         measured_on = test.subset(pairs.images)
         metrics += [metric(name, value, measured_on, "test", pairs.source) for name, value in found.items()]
     return tuple(metrics)
-
-
-def _export(
-    network: nn.Module,
-    architecture: tuple[str, dict[str, object]],
-    dataset: Dataset,
-    options: ReidOptions,
-    out: Path,
-    report: FitReport,
-    metrics: tuple[Metric, ...],
-    teacher: nn.Module | None,
-) -> Path:
-    from deid.core.card_text import card_text
-    from deid.core.model_card import AgeGroup, WeightsType
-    from deid.networks.folder import save_model
-    from deid.training.card import CREATED_BY, about, command_line, data_sources, input_range
-
-    samples = dataset.train.samples
-    record = ModelRecord(
-        name=options.name,
-        kind=ModelKind.ATTACKER if options.network == "siamese" else ModelKind.REID,
-        architecture=architecture[0],
-        arguments=architecture[1],
-        findings=(),
-        input=input_range(samples, options.size, AgeGroup(options.age), options.body_parts),
-        training=data_sources(
-            {
-                DataRole.TRAINING: samples,
-                DataRole.VALIDATION: dataset.validation.samples,
-                DataRole.TEST: dataset.test.samples,
-            }
-        ),
-        commands=(command_line("train-reid", options),),
-        metrics=metrics,
-        licence=options.licence,
-        created_by=CREATED_BY,
-        companions=() if teacher is None else (Path(options.teacher or DEFAULT_TEACHER).name,),
-    )
-    card = card_text(record, about(_PURPOSE, report, dataset.store.report, _limits(dataset, metrics)))
-    dtype = WeightsType.FLOAT16 if options.half else WeightsType.FLOAT32
-    save_model(out / options.name, network.cpu(), record, card, dtype=dtype, overwrite=True)
-    return out / options.name
 
 
 def _limits(dataset: Dataset, metrics: Sequence[Metric]) -> list[str]:

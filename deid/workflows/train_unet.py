@@ -11,8 +11,9 @@ import numpy as np
 from pydantic import Field
 
 from deid.core.errors import UsageError
-from deid.core.model_card import DataRole, Metric, ModelKind, ModelRecord
+from deid.core.model_card import ModelKind
 from deid.training.options import ModelOptions, Shares, Words
+from deid.training.trained import Trained
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from deid.training.dataset import Dataset
     from deid.training.diagnosis_figures import Cell
     from deid.training.images import ImageStore
-    from deid.training.loop import FitReport
     from deid.training.scrub_figures import MeasureSettings
     from deid.training.scrubbing import ScrubbingSettings, ScrubbingTask
 
@@ -126,20 +126,14 @@ class UnetOptions(ModelOptions):
 
 
 @dataclass(frozen=True)
-class TrainedUnet:
-    """What a training gave.
+class TrainedUnet(Trained):
+    """What a training gave; the model is the anonymizer.
 
     Attributes:
-        model: The model folder of the anonymizer.
         attacker: The model folder of the attacker that was trained on images at the highest strength.
-        report: How the training ended.
-        metrics: Figures on the test patients.
     """
 
-    model: Path
     attacker: Path
-    report: FitReport
-    metrics: tuple[Metric, ...]
 
 
 def train_unet(
@@ -159,6 +153,7 @@ def train_unet(
     import torch
 
     from deid.training.dataset import load_dataset, read_samples
+    from deid.training.export import Description, export_model
     from deid.training.loop import fit
     from deid.training.scrub_figures import measure_anonymizer
 
@@ -174,7 +169,7 @@ def train_unet(
     report = fit(task, options, out)
     model, attacker = out / options.name, out / f"{options.name}-attacker"
     if not report.is_main:
-        return TrainedUnet(model, attacker, report, ())
+        return TrainedUnet(model, report, (), attacker)
     network.cpu().eval()
     figures = measure_anonymizer(
         network,
@@ -186,18 +181,20 @@ def train_unet(
         out / "attackers",
         say,
     )
-    built = ("anonymizer", arguments)
+    job, built = "train-unet", _built(options.attacker, options.size)
     with_whom = (options.classifier, *(name for name in options.critics if name not in _BUILT_IN))
     companions = tuple(dict.fromkeys(Path(given).name for given in with_whom))
-    _export(
-        model, network, ModelKind.ANONYMIZER, built, companions, dataset, options, report, figures.metrics
+    made = Description(
+        job, ModelKind.ANONYMIZER, "anonymizer", arguments, _PURPOSE, _LIMITS, companions=companions
     )
+    export_model(model, network, made, dataset, options, report, figures.metrics)
     strongest = figures.attackers[max(figures.attackers)]
     found = tuple(each for each in figures.metrics if "attacker" in each.name)
-    built = _built(options.attacker, options.size)
-    companions = (options.name,)
-    _export(attacker, strongest, ModelKind.ATTACKER, built, companions, dataset, options, report, found)
-    return TrainedUnet(model, attacker, report, figures.metrics)
+    made = Description(
+        job, ModelKind.ATTACKER, *built, _ATTACKER, _ATTACKER_LIMITS, companions=(options.name,)
+    )
+    export_model(attacker, strongest, made, dataset, options, report, found)
+    return TrainedUnet(model, report, figures.metrics, attacker)
 
 
 def _classifier(given: str) -> Classifier:
@@ -342,44 +339,3 @@ def _measure_settings(options: UnetOptions) -> MeasureSettings:
         attack=AttackSettings(steps_per_epoch=options.attack_steps),
         inverted=options.inverted,
     )
-
-
-def _export(
-    folder: Path,
-    network: nn.Module,
-    kind: ModelKind,
-    built: tuple[str, Mapping[str, object]],
-    companions: tuple[str, ...],
-    dataset: Dataset,
-    options: UnetOptions,
-    report: FitReport,
-    metrics: tuple[Metric, ...],
-) -> None:
-    from deid.core.card_text import card_text
-    from deid.core.model_card import AgeGroup, WeightsType
-    from deid.networks.folder import save_model
-    from deid.training.card import CREATED_BY, about, command_line, data_sources, input_range
-
-    parts = {
-        DataRole.TRAINING: dataset.train.samples,
-        DataRole.VALIDATION: dataset.validation.samples,
-        DataRole.TEST: dataset.test.samples,
-    }
-    record = ModelRecord(
-        name=folder.name,
-        kind=kind,
-        architecture=built[0],
-        arguments=built[1],
-        findings=(),
-        input=input_range(dataset.train.samples, options.size, AgeGroup(options.age), options.body_parts),
-        training=data_sources(parts),
-        commands=(command_line("train-unet", options),),
-        metrics=metrics,
-        licence=options.licence,
-        created_by=CREATED_BY,
-        companions=companions,
-    )
-    purpose, limits = (_PURPOSE, _LIMITS) if kind is ModelKind.ANONYMIZER else (_ATTACKER, _ATTACKER_LIMITS)
-    card = card_text(record, about(purpose, report, dataset.store.report, limits))
-    dtype = WeightsType.FLOAT16 if options.half else WeightsType.FLOAT32
-    save_model(folder, network.cpu(), record, card, dtype=dtype, overwrite=True)

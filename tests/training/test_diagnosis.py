@@ -133,5 +133,5 @@ def test_too_little_is_refused():
     with pytest.raises(UsageError, match="6 training images with a known finding, fewer than a batch"):
         DiagnosisTask(network, images([[POSITIVE], [NEGATIVE]] * 3 + [[MISSING]] * 9), both, SETTINGS)
     task = DiagnosisTask(network, both, both, SETTINGS, digest="one")
-    with pytest.raises(UsageError, match="the data are others"):
+    with pytest.raises(UsageError, match="other images than these"):
         task.load_state({"data": "other"})

@@ -89,7 +89,8 @@ def _with_one_pair(store):
 def test_compa_gains_where_modalities_differ(tmp_path):
     """Gates and low rank on against off, the mean of three starts; minutes, as the low rank is slow to wake.
 
-    Single starts differ by 0.1 either way, so nothing is said of them.
+    Single starts differ by 0.1 either way, so nothing is said of them. Three other starts, each on other
+    patients, gained 0.030, -0.003 and 0.075: a mean of 0.034, with a standard error of 0.023.
     """
     stores = two_modalities(200, 4, 1), two_modalities(80, 3, 2)
     gains = []

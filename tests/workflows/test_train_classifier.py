@@ -10,7 +10,6 @@ from collections import Counter
 import nibabel
 import numpy as np
 import pytest
-import typer
 from PIL import Image
 from typer.testing import CliRunner
 from workflows.command import wait_until
@@ -147,21 +146,6 @@ def test_a_few_unreadable_files_are_counted_and_left_out(data, tmp_path):
     said = []
     trained = train_classifier(some, tmp_path / "run", options(), said.append)
     assert "119 read, 1 left out" in said[0] and "1 left out" in (trained.model / "card.md").read_text()
-
-
-def test_flags_fields_and_help_are_the_same():
-    from deid.cli.app import app
-
-    command = typer.main.get_command(app).commands["train-classifier"]
-    flags = {p.name: p for p in command.params if p.name not in ("data", "out", "config", "as_json", "help")}
-    assert set(flags) == set(ClassifierOptions.model_fields)
-    for name, field in ClassifierOptions.model_fields.items():
-        flag = flags[name]
-        assert f"--{name.replace('_', '-')}" in flag.opts
-        assert flag.help == field.description and flag.default is None
-        default = field.get_default(call_default_factory=True)
-        shown = {True: "on", False: "off"}.get(default) if isinstance(default, bool) else default
-        assert flag.show_default == (str(shown) if shown not in (None, (), {}) else True), name
 
 
 def test_a_run_by_command_with_yaml_and_flags(data, tmp_path):

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
 from training.recognition_sets import blobs
 from typer.testing import CliRunner
@@ -143,21 +142,6 @@ def test_data_and_options_that_cannot_teach_are_refused(data, tmp_path):
     assert "must be a multiple of its heads" in refused(data, tmp_path / "run", heads=3)
     assert "not one of timm's" in refused(data, tmp_path / "run", network="resnet18x")
     assert not (tmp_path / "run").exists()
-
-
-def test_flags_fields_and_help_are_the_same():
-    from deid.cli.app import app
-
-    command = typer.main.get_command(app).commands["train-reid"]
-    flags = {p.name: p for p in command.params if p.name not in ("data", "out", "config", "as_json", "help")}
-    assert set(flags) == set(ReidOptions.model_fields)
-    for name, field in ReidOptions.model_fields.items():
-        flag = flags[name]
-        assert f"--{name.replace('_', '-')}" in flag.opts
-        assert flag.help == field.description and flag.default is None, name
-        default = field.get_default(call_default_factory=True)
-        shown = {True: "on", False: "off"}.get(default) if isinstance(default, bool) else default
-        assert flag.show_default == (str(shown) if shown not in (None, (), {}, "") else True), name
 
 
 def test_a_run_by_command_with_yaml_and_flags(data, tmp_path):

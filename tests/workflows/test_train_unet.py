@@ -5,7 +5,6 @@ import csv
 import numpy as np
 import pytest
 import torch
-import typer
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -14,7 +13,6 @@ from deid.core.model_card import AgeGroup, InputRange, Intensity, ModelKind, Mod
 from deid.networks.classifier import Classifier
 from deid.networks.folder import load_network, save_model
 from deid.pixels.network_range import IntensityRule
-from deid.training.card import option_text
 from deid.training.options import read_options
 from deid.workflows.train_unet import UnetOptions, train_unet
 
@@ -134,21 +132,6 @@ def test_a_run_does_not_go_on_with_other_images(data, classifier, trained, tmp_p
         csv.writer(stream).writerows([header, *rows[:-2]])
     with pytest.raises(UsageError, match="other images than these"):
         train_unet(data / "fewer.csv", trained.model.parent, options(classifier))
-
-
-def test_flags_fields_and_help_are_the_same():
-    from deid.cli.app import app
-
-    command = typer.main.get_command(app).commands["train-unet"]
-    flags = {p.name: p for p in command.params if p.name not in ("data", "out", "config", "as_json", "help")}
-    assert set(flags) == set(UnetOptions.model_fields)
-    for name, field in UnetOptions.model_fields.items():
-        flag = flags[name]
-        assert f"--{name.replace('_', '-')}" in flag.opts
-        assert flag.help == field.description and flag.default is None, name
-        default = field.get_default(call_default_factory=True)
-        shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else option_text(default)
-        assert flag.show_default == (True if shown in ("", "None") else shown), name
 
 
 def test_lists_come_from_flags_and_yaml(tmp_path):

@@ -1,13 +1,14 @@
-"""The text of a recipe: YAML, read with the line of every key, and what is wrong with it in YAML's words."""
+"""YAML of recipes and options, read with the line of every key, and what is wrong with it in YAML's words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from deid.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 Place = tuple[str | int, ...]
 """Keys and numbers of list entries (from 0) from the outermost mapping on."""
