@@ -50,7 +50,7 @@ def commands(group=None, path=()):
             yield from commands(command, here)
         else:
             parameters = command.get_params(typer.Context(command))
-            yield here, {option for parameter in parameters for option in parameter.opts}
+            yield here, {o for p in parameters for o in (*p.opts, *p.secondary_opts)}
 
 
 def test_the_profile_table_is_the_generated_one():

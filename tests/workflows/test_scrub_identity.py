@@ -107,6 +107,13 @@ def test_the_journal_has_the_proof_and_the_file_has_not(tool, chests):
     assert page.count("data:image/png") >= 8 or page.count("iVBOR") >= 8
 
 
+def test_what_is_not_changed_any_more_leaves_the_review(tool, chests):
+    tool.scrub(chests, *only(tool, "--no-proof"))
+    assert len(list((tool.state / "review").rglob("entry.json"))) == 8
+    tool.scrub(chests, *only(tool, "--identity", "off", "--replace"))
+    assert not list((tool.state / "review").rglob("entry.json"))
+
+
 def test_without_proof_and_review_nothing_is_kept(tool, chests):
     tool.scrub(chests, *only(tool, "--no-proof", "--review", "0"))
     assert all(found["identity"]["critics"] == {} for found in details(tool))

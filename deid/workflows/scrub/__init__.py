@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ from deid.dicom.profile import Option, Profile
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
 from deid.workflows.scrub.differences import DifferenceFile
 from deid.workflows.scrub.formats import subject_map
-from deid.workflows.scrub.identity import IdentitySetup, identity_setup
+from deid.workflows.scrub.identity import APPLIED, IdentitySetup, identity_setup
 from deid.workflows.scrub.indexing import Found, Indexer
 from deid.workflows.scrub.inputs import Inputs, check_inputs
 from deid.workflows.scrub.options import ScrubOptions
@@ -68,7 +68,7 @@ def scrub(options: ScrubOptions, progress: Progress, prompt: Callable[[], str] |
         journal = stack.enter_context(project.journal())
         keep_times = options.keep_times or recipe.keep_times
         profile = recipe.profile()
-        identity = identity_setup(options, project.state, retains_uids=Option.RETAIN_UIDS in profile.options)
+        identity = identity_setup(options, retains_uids=Option.RETAIN_UIDS in profile.options)
         setup = Setup(
             project.key,
             keep_times,
@@ -81,6 +81,7 @@ def scrub(options: ScrubOptions, progress: Progress, prompt: Callable[[], str] |
             options.dry_run,
             options.diff is not None,
             identity,
+            project.state / "review",
         )
         check_output(options, journal, setup.context)
         report = stack.enter_context(closing(DifferenceFile(options.diff)))
@@ -179,19 +180,24 @@ class _Run:
     def _take(self, written: Written, report: DifferenceFile) -> None:
         if not self._options.dry_run:
             self._journal.outcomes.record(written.outcomes)
+            self._forget_pictures(o.ref for o in written.outcomes if APPLIED not in o.details)
         for outcome in written.outcomes:
             self._summary.add(outcome)
         self._summary.noise.update(written.noise)
         report.write(written.differences)
         self._progress("write", len(written.outcomes), None)
 
+    def _forget_pictures(self, refs: Iterable[bytes]) -> None:
+        """Images that an earlier run has changed and this one has not are nothing to review any more."""
+        if self._setup.pictures.is_dir():
+            ReviewStore(self._setup.pictures).remove(refs)
+
     def _delete_outputs(self, gone: frozenset[bytes]) -> None:
         """Delete stale files; ``--prune``: whose input is gone; ``--replace``: also what is foreign."""
         outcomes, out, summary = self._journal.outcomes, self._options.out, self._summary
         if self._options.prune or self._options.replace:
             self._journal.inputs.forget(gone)
-            if self._setup.identity.review is not None:
-                ReviewStore(self._setup.identity.review).remove(gone)
+            self._forget_pictures(gone)
         else:
             summary.gone = sum(len(outcome.outputs) for outcome in outcomes.lookup(gone).values())
         known = outcomes.known_outputs()

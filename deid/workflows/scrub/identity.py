@@ -51,8 +51,7 @@ class IdentitySetup:
         anonymizers: Model folders, in the order in which they are asked.
         observers: Folders of the critics and classifiers that look at each image before and after.
         retains_uids: The profile retains UIDs.
-        review: Folder of the review store.
-        share: Share of the changed images whose pictures are kept there, 0..1.
+        share: Share of the changed images whose pictures are kept for the review, 0..1.
         digest: Of all that a changed image depends on.
     """
 
@@ -62,12 +61,11 @@ class IdentitySetup:
     anonymizers: tuple[Path, ...] = ()
     observers: tuple[Path, ...] = ()
     retains_uids: bool = False
-    review: Path | None = None
     share: float = 0.0
     digest: str = "off"
 
 
-def identity_setup(options: ScrubOptions, state: Path, *, retains_uids: bool) -> IdentitySetup:
+def identity_setup(options: ScrubOptions, *, retains_uids: bool) -> IdentitySetup:
     """Find the models of a run and check their weights; torch is not loaded.
 
     Raises:
@@ -97,7 +95,6 @@ def identity_setup(options: ScrubOptions, state: Path, *, retains_uids: bool) ->
         anonymizers,
         _observers(found, [found[folder] for folder in anonymizers]) if options.proof else (),
         retains_uids,
-        state / "review",
         options.review,
         hashlib.sha256(described.encode()).hexdigest(),
     )
@@ -148,10 +145,11 @@ class IdentityStep:
         setup: Of the run.
         subkey: From which the noise of every image comes.
         folder: For temporary files with pixel data.
+        pictures: Folder of the review store.
     """
 
-    def __init__(self, setup: IdentitySetup, subkey: bytes, folder: Path) -> None:
-        self._setup, self._subkey, self._folder = setup, subkey, folder
+    def __init__(self, setup: IdentitySetup, subkey: bytes, folder: Path, pictures: Path) -> None:
+        self._setup, self._subkey, self._folder, self._pictures = setup, subkey, folder, pictures
         self._records = [(each, read_record(each)) for each in setup.anonymizers]
         self._scrubbers: dict[Path, Scrubber] = {}
         self._proofs: dict[Path, Proof] = {}
@@ -251,8 +249,7 @@ class IdentityStep:
 
         def remember() -> None:
             if int.from_bytes(unit.ref[:4]) < self._setup.share * (1 << 32):
-                assert self._setup.review is not None
-                proof.keep(self._setup.review, unit, chosen.facts, self._setup.strength, figures)
+                proof.keep(self._pictures, unit, chosen.facts, self._setup.strength, figures)
 
         return Treated(change, {APPLIED: details}, remember)
 

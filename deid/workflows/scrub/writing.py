@@ -47,6 +47,7 @@ class Setup:
         dry_run: Everything is done but moving files into place.
         diff: Every changed value is reported.
         identity: Of the step that changes pixels.
+        pictures: Folder of the review store.
     """
 
     key: ProjectKey
@@ -58,6 +59,7 @@ class Setup:
     dry_run: bool
     diff: bool
     identity: IdentitySetup
+    pictures: Path
 
 
 @dataclass
@@ -116,7 +118,9 @@ class _Writer:
         self._pseudonyms = Pseudonyms(setup.key, keep_times=setup.keep_times)
         self._noise = NoiseCounter.installed()
         self._staging = Staging(setup.stage)
-        self._identity = IdentityStep(setup.identity, setup.key.subkey("noise"), self._staging.folder)
+        self._identity = IdentityStep(
+            setup.identity, setup.key.subkey("noise"), self._staging.folder, setup.pictures
+        )
         self._latest: tuple[tuple[str, tuple[Identifier, ...]], PatientRelease, Context] | None = None
         self._own: list[str] = []  # what the unit at hand has staged
 
