@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 Codes = NDArray[np.intp]
 
-_ROWS, _COLUMNS = 256, 2048
+_ROWS, _COLUMNS = 256, 4096
 _TIE = np.float32(1e-6)  # two float32 products of the same unit vectors differ by less
 _BINS = 1 << 21
 _PAIRS_AT_ONCE = 1 << 16
@@ -103,7 +103,7 @@ def pair_scores(queries: Vectors, gallery: Vectors, first: Codes, second: Codes)
 def search(queries: Vectors, gallery: Vectors, own: OwnImages) -> Found:
     """Rank of the first own image, and average precision, of every query.
 
-    Memory beside the arguments is a block of 256 x 2,048 scores and a few numbers a query.
+    Memory beside the arguments is a block of 256 x 4,096 scores and a few numbers a query.
 
     Args:
         queries: `[query, dimension]`, of length 1.
@@ -113,12 +113,15 @@ def search(queries: Vectors, gallery: Vectors, own: OwnImages) -> Found:
     scores = pair_scores(queries, gallery, own.queries, own.images)
     table, wanted = _table(len(queries), own, scores)
     above, at_least = (np.zeros(table.shape, np.intp) for _ in range(2))
+    masks = np.empty((_ROWS, _COLUMNS), bool)
     # Queries with as many own images stand together, so that no block waits for one with many.
     order = np.argsort(wanted, kind="stable")
     for rows, block in _blocks(queries, gallery, own, order[np.sort(wanted) > 0]):
+        mask = masks[: len(rows), : block.shape[1]]
         for slot in range(int(wanted[rows].max())):
-            above[rows, slot] += _count(block > (table[rows, slot] + _TIE)[:, None])
-            at_least[rows, slot] += _count(block >= (table[rows, slot] - _TIE)[:, None])
+            above[rows, slot] += _count(np.greater(block, (table[rows, slot] + _TIE)[:, None], out=mask))
+            reached = np.greater_equal(block, (table[rows, slot] - _TIE)[:, None], out=mask)
+            at_least[rows, slot] += _count(reached)
     known = np.flatnonzero(wanted)
     others = gallery.shape[1] - np.bincount(own.queries, minlength=len(queries))
     return Found(
@@ -133,7 +136,7 @@ def search(queries: Vectors, gallery: Vectors, own: OwnImages) -> Found:
 def shares_below(queries: Vectors, gallery: Vectors, own: OwnImages) -> NDArray[np.float64]:
     """Share of all strangers' scores below each own score; their mean is the ROC AUC over all pairs.
 
-    Strangers' scores are counted in 2,097,152 bins over -1..1, and a score in the same bin counts one half: on
+    Strangers' scores are counted in 2,097,152 bins over -1..1, and one in the same bin counts one half: on
     random scores the area is right to 1e-6.
 
     Args:
@@ -146,15 +149,19 @@ def shares_below(queries: Vectors, gallery: Vectors, own: OwnImages) -> NDArray[
     """
     counts = np.zeros(_BINS, np.intp)
     for _, block in _blocks(queries, gallery, own, np.arange(len(queries))):
-        counts += np.bincount(_bin(block[np.isfinite(block)]), minlength=_BINS)
+        counts += np.bincount(_bin(block).ravel(), minlength=_BINS)
+    counts[0] -= len(own.queries)  # each stood at minus infinity
     scores = pair_scores(queries, gallery, own.queries, own.images)[own.wanted]
     below = np.cumsum(counts) - 0.5 * counts
     shares: NDArray[np.float64] = below[_bin(scores)] / max(1, counts.sum())
     return shares
 
 
-def _bin(scores: NDArray[np.float32]) -> NDArray[np.int32]:
-    return ((scores.clip(-1, 1) + 1) * np.float32((_BINS - 1) / 2)).astype(np.int32)
+def _bin(scores: NDArray[np.float32]) -> Codes:
+    half = np.float32((_BINS - 1) / 2)
+    places = scores * half
+    places += half
+    return np.clip(places, 0, _BINS - 1, out=places).astype(np.intp)
 
 
 def _blocks(

@@ -21,7 +21,7 @@ def embeddings(patients, dimension, seed):
     return [(side / np.linalg.norm(side, axis=1, keepdims=True)).astype(np.float32) for side in sides]
 
 
-def products(queries, gallery, rows=256, columns=2048):
+def products(queries, gallery, rows=256, columns=4096):
     """The same blocks of products, and nothing else."""
     buffer = np.empty((rows, columns), np.float32)
     for at in range(0, len(queries), rows):
