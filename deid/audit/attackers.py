@@ -6,6 +6,7 @@ scrubbed image. *Adaptive* ones were trained on what the anonymizer makes, origi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -95,6 +96,29 @@ def embedding(network: nn.Module) -> Callable[[Pictures], Templates]:
         return Templates(vectors, vectors[None])
 
     return templates
+
+
+class Remembered(nn.Module):
+    """A network that embeds each batch once: several attacks of one audit ask it for the same pictures.
+
+    Embeddings stay in memory with a digest of the batch, and are gone with the object.
+
+    Args:
+        network: With `embed`.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self._known: dict[bytes, Tensor] = {}
+
+    def embed(self, images: Tensor) -> Tensor:
+        """As `deid.networks.encoder.Embedder.embed`, without gradients."""
+        key = hashlib.sha256(images.detach().cpu().contiguous().numpy().data).digest()
+        if key not in self._known:
+            with torch.no_grad():
+                self._known[key] = self.network.embed(images).cpu()  # type: ignore[operator]
+        return self._known[key].to(images.device)
 
 
 def folded(networks: Sequence[nn.Module], folds: Codes) -> Callable[[Pictures], Templates]:

@@ -8,6 +8,7 @@ import pytest
 from audit_sets import QUICK, Coarse, contrast_trainer, copy, mirrored, noise, release
 
 from deid.audit import ATTACKS
+from deid.audit.attackers import Remembered
 from deid.audit.controls import psnr, random_change
 from deid.audit.pairing import study_pairs
 from deid.audit.reid import reid
@@ -135,6 +136,25 @@ def test_large_releases_are_sampled_by_patient():
     assert len(some) == 10 and len(some.recurring()) == 5
     with pytest.raises(ValueError, match="one shape"):
         replace(images, originals=images.originals[1:])
+
+
+def test_a_remembered_network_embeds_each_batch_once():
+    calls = []
+
+    class Counted(Coarse):
+        def embed(self, images):
+            calls.append(len(images))
+            return super().embed(images)
+
+    images = release(40, mirrored)
+    network = Remembered(Counted())
+    first = ATTACKS["linkage"](images, {"coarse": network})
+    assert (
+        first
+        == ATTACKS["linkage"](images, {"coarse": network})
+        == ATTACKS["linkage"](images, {"coarse": Coarse()})
+    )
+    assert sum(calls) == 2 * len(images)
 
 
 def test_attacks_are_called_by_name():
