@@ -1,0 +1,1 @@
+"""Stands here so that tests of this folder share `audit_sets`."""
