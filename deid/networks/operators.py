@@ -3,7 +3,7 @@
 Each operator takes maps that the U-Net predicts at its own resolution and applies them to images of any size,
 so a large radiograph is changed at its native size. At strength 0 each is the identity. `ksame` and `warp`
 depend on noise drawn under the project's key: what they replace or displace by cannot be computed from the
-weights, which are public. `residual` alone is undone by fixed-point iteration (`deid.training.inversion`
+weights, which are public. `residual` alone is undone by fixed-point iteration (`deid.networks.inversion`
 measures it).
 """
 

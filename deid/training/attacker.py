@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from deid.reid.embedding import embed_images
+from deid.reid.pairs import FairPairs, both_ways, cross_scores
 from deid.training.augment import Augmentation, augment
 from deid.training.decay import decayed
 from deid.training.images import ImageStore
 from deid.training.loop import Batch, BoundToData, Run
 from deid.training.pairs import PKSampler, group_names
-from deid.training.scrub_checks import both_ways, cross_scores
-from deid.training.verification import FairPairs, fair_pairs
+from deid.training.verification import fair_pairs
 
 _SINGLE_WEIGHT = 0.3
 

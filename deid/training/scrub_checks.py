@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from deid.networks.anonymizer import Anonymizer
 from deid.networks.classifier import Classifier
+from deid.reid.pairs import both_ways, cross_scores
 from deid.training.diagnosis_figures import Cell
 from deid.training.images import ImageStore
-from deid.training.verification import FairPairs, fair_pairs
+from deid.training.verification import fair_pairs
 
 _AT_ONCE = 64
 _NOISE_SEED = 20251
@@ -111,32 +112,6 @@ def scrub_store(
             images[start : start + len(part)] = np.rint(scrubbed[:, 0].cpu().numpy() * top)
     network.train(was_training)
     return ImageStore(images, store.samples, store.frames, store.sides, store.report)
-
-
-def both_ways(pairs: FairPairs) -> FairPairs:
-    """Each pair twice: the attacker has the first image, the second is scrubbed; then the other way."""
-    return FairPairs(
-        pairs.source,
-        np.concatenate([pairs.first, pairs.second]),
-        np.concatenate([pairs.second, pairs.first]),
-        np.concatenate([pairs.first_patients, pairs.second_patients]),
-        np.concatenate([pairs.second_patients, pairs.first_patients]),
-        np.concatenate([pairs.weights, pairs.weights]) / 2,
-    )
-
-
-def cross_scores(
-    pairs: FairPairs, originals: NDArray[np.float32], scrubbed: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Cosines `[pair]` of the first image as it was with the second scrubbed.
-
-    Args:
-        pairs: From `both_ways`.
-        originals: Unit embeddings `[image, dimension]`.
-        scrubbed: Unit embeddings of the same images scrubbed.
-    """
-    cosines = np.einsum("pd,pd->p", originals[pairs.first], scrubbed[pairs.second])
-    return np.asarray(cosines, np.float64)
 
 
 def read_findings(

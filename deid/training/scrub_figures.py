@@ -15,18 +15,19 @@ from deid.core.model_card import Metric
 from deid.networks.anonymizer import Anonymizer
 from deid.networks.classifier import Classifier
 from deid.networks.familiarity import altered
+from deid.networks.inversion import fixed_point, gradient_descent
+from deid.networks.similarity import peak_signal_to_noise, structural_similarity
 from deid.reid.metrics import Interval, patient_bootstrap, percentile_interval
+from deid.reid.pairs import FairPairs, both_ways
 from deid.training.attacker import AttackerTask, AttackImages, AttackSettings, attack_scores
 from deid.training.card import metric
 from deid.training.dataset import Dataset
 from deid.training.diagnosis_figures import Cell
-from deid.training.fidelity import peak_signal_to_noise, structural_similarity
 from deid.training.images import ImageStore
-from deid.training.inversion import fixed_point, gradient_descent
 from deid.training.loop import fit
 from deid.training.options import LoopOptions
-from deid.training.scrub_checks import both_ways, read_findings, scrub_store
-from deid.training.verification import FairPairs, fair_pairs
+from deid.training.scrub_checks import read_findings, scrub_store
+from deid.training.verification import fair_pairs
 
 _TRAIN_SEED, _VALIDATION_SEED, _TEST_SEED, _GUESS_SEED = 101, 202, 303, 404
 _AT_ONCE = 64

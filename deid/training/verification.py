@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,9 +22,9 @@ from deid.reid.metrics import (
     estimable,
     paired_difference,
     patient_bootstrap,
-    roc_auc,
     tpr_statistic,
 )
+from deid.reid.pairs import FairPairs, joined
 from deid.reid.ranking import cmc, search
 from deid.training.images import ImageStore
 from deid.training.pairs import group_names
@@ -34,51 +33,6 @@ from deid.training.split import joined_patients
 _FALSE_POSITIVES = (0.01, 0.001)
 _GALLERY = 50
 _AT_ONCE = 50_000
-
-
-@dataclass(frozen=True, eq=False)
-class FairPairs:
-    """All pairs of one source that differ in nothing but the person: view, size and finding group are alike.
-
-    Attributes:
-        source: The source.
-        first: Index of an image in the store, `[pair]`.
-        second: Index of the other, `[pair]`.
-        first_patients: Patient of the first, as a number, `[pair]`.
-        second_patients: Patient of the second, `[pair]`; the pair is genuine where both are equal.
-        weights: By which each patient counts alike, and genuine as much as impostors in each group, `[pair]`.
-    """
-
-    source: str
-    first: NDArray[np.intp]
-    second: NDArray[np.intp]
-    first_patients: NDArray[np.intp]
-    second_patients: NDArray[np.intp]
-    weights: NDArray[np.float64]
-
-    @property
-    def genuine(self) -> NDArray[np.bool_]:
-        """Whether both images show one patient, `[pair]`."""
-        same: NDArray[np.bool_] = self.first_patients == self.second_patients
-        return same
-
-    @property
-    def patients(self) -> int:
-        """Patients with a genuine pair."""
-        return len(np.unique(self.first_patients[self.genuine]))
-
-    @property
-    def images(self) -> NDArray[np.intp]:
-        """Indices of the images of all pairs."""
-        return np.union1d(self.first, self.second)
-
-    def scored(self, scores: NDArray[np.floating]) -> ScoredPairs:
-        """The pairs with scores `[pair]`, for intervals."""
-        return ScoredPairs.of(scores, self.first_patients, self.second_patients)
-
-    def auc(self, scores: NDArray[np.floating]) -> float:
-        """ROC AUC of scores `[pair]`."""
-        return roc_auc(scores, self.genuine, self.weights)
 
 
 def fair_pairs(
@@ -114,7 +68,7 @@ def fair_pairs(
             "recognition cannot be measured: of the patients held out, no source has one with two images of "
             "different studies and another patient beside it. Give more patients with several images."
         )
-    return [_joined(found[source]) for source in sorted(found)]
+    return [joined(found[source]) for source in sorted(found)]
 
 
 def pair_scores(
@@ -246,10 +200,3 @@ class _People:
 
 def _numbers(labels: Sequence[str]) -> NDArray[np.intp]:
     return np.unique(np.array(labels), return_inverse=True)[1]
-
-
-def _joined(parts: Sequence[FairPairs]) -> FairPairs:
-    columns = ("first", "second", "first_patients", "second_patients", "weights")
-    return FairPairs(
-        parts[0].source, *(np.concatenate([getattr(part, column) for part in parts]) for column in columns)
-    )

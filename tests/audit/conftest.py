@@ -1,10 +1,1 @@
-"""A key of a project."""
-
-import pytest
-
-from deid.core.keys import ProjectKey
-
-
-@pytest.fixture
-def project_key():
-    return ProjectKey(bytes(range(32)))
+"""Stands here so that tests of this folder share `audit_sets`."""

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from deid.core.errors import UsageError
-from deid.training.fidelity import fidelity_loss, peak_signal_to_noise, structural_similarity
+from deid.networks.similarity import peak_signal_to_noise, structural_similarity
+from deid.training.fidelity import fidelity_loss
 from deid.training.images import ImageStore
 from deid.training.privacy_losses import indistinguishable, scores_between
 from deid.training.samples import Sample

@@ -11,13 +11,14 @@ from training.recognition_sets import sample, store_of
 from deid.networks.anonymizer import Anonymizer
 from deid.networks.classifier import Classifier
 from deid.networks.compact import CompactResNet
+from deid.reid.pairs import both_ways
 from deid.training.attacker import AttackerTask, AttackImages, AttackSettings, attack_scores
 from deid.training.augment import Augmentation
 from deid.training.diagnosis import DiagnosisSettings, DiagnosisTask, LabelledImages
 from deid.training.loop import LoopOptions, fit
 from deid.training.pairs import group_names
 from deid.training.phantoms import make_cohort
-from deid.training.scrub_checks import ScrubCheck, both_ways, read_findings, scrub_store
+from deid.training.scrub_checks import ScrubCheck, read_findings, scrub_store
 from deid.training.scrubbing import ScrubbingImages, ScrubbingSettings, ScrubbingTask
 from deid.training.templates import mean_templates
 from deid.training.verification import fair_pairs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,15 @@ _VALIDATION = 0.2
 _TOP = np.iinfo(np.uint16).max
 _EPOCHS = {"quick": 6, "full": 40}
 _SIDE = 96
+_RESTART = 1000
 
 
 @dataclass(frozen=True)
 class AdaptiveTrainer:
     """Trains a recogniser, original to scrubbed, on a part of the patients of an audit.
 
-    Even seeds train a compact residual network, odd ones the Siamese one of Packhäuser et al.
+    Restarts, which begin at seeds 1000 apart, train a compact residual network and the Siamese one of Packhäuser
+    et al. in turn.
 
     Attributes:
         effort: How long.
@@ -41,7 +43,7 @@ class AdaptiveTrainer:
     """
 
     effort: Effort
-    device: str
+    device: Literal["auto", "cuda", "mps", "cpu"]
     folder: Path
 
     def __call__(
@@ -69,28 +71,34 @@ class AdaptiveTrainer:
         import torch
 
         torch.manual_seed(seed)
-        network: nn.Module = SiameseResNet(size=_SIDE) if seed % 2 else CompactResNet(size=_SIDE)
+        network = _recogniser(seed)
         samples = [
             Sample(Path(str(number)), patient, source, study=study)
             for number, (patient, source, study) in enumerate(zip(patients, sources, studies, strict=True))
         ]
-        sides = [ImageStore.of(_whole(side), samples) for side in (originals, scrubbed)]
-        names = sorted(set(patients))
-        drawn = np.random.default_rng(seed).permutation(len(names))
-        held_back = {names[index] for index in drawn[: max(1, round(_VALIDATION * len(names)))]}
-        validation = np.array([patient in held_back for patient in patients])
-        parts = [
-            AttackImages(
-                *(side.subset(np.flatnonzero(rows)) for side in sides[:1]),
-                [sides[1].subset(np.flatnonzero(rows))],
-            )
-            for rows in (~validation, validation)
-        ]
-        task = AttackerTask(network, *parts, AttackSettings())
+        before, after = (ImageStore.of(_whole(side), samples) for side in (originals, scrubbed))
+        chosen = _validation(patients, seed)
+        train, validation = (
+            AttackImages(before.subset(rows), [after.subset(rows)])
+            for rows in (np.flatnonzero(~chosen), np.flatnonzero(chosen))
+        )
+        task = AttackerTask(network, train, validation, AttackSettings())
         options = LoopOptions(epochs=_EPOCHS[self.effort], patience=6, seed=seed, device=self.device)
         with TemporaryDirectory(dir=self.folder) as run:
             fit(task, options, Path(run) / "attacker")
         return network.cpu().eval()
+
+
+def _recogniser(seed: int) -> nn.Module:
+    return SiameseResNet(size=_SIDE) if seed // _RESTART % 2 else CompactResNet(size=_SIDE)
+
+
+def _validation(patients: tuple[str, ...], seed: int) -> NDArray[np.bool_]:
+    """Images of the patients by whom the best epoch is chosen, `[image]`."""
+    names = sorted(set(patients))
+    drawn = np.random.default_rng(seed).permutation(len(names))
+    held_back = {names[index] for index in drawn[: max(1, round(_VALIDATION * len(names)))]}
+    return np.array([patient in held_back for patient in patients])
 
 
 def _whole(images: NDArray[np.float32]) -> NDArray[np.uint16]:

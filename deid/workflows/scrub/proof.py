@@ -19,8 +19,8 @@ from deid.core.model_card import ModelKind, ModelRecord
 from deid.core.review_store import LARGEST_SIDE, ReviewEntry, ReviewStore
 from deid.networks.classifier import Classifier
 from deid.networks.folder import load_network
+from deid.networks.similarity import peak_signal_to_noise, structural_similarity
 from deid.training.device import choose_device
-from deid.training.fidelity import peak_signal_to_noise, structural_similarity
 from deid.workflows.scrub.units import Unit
 
 NO_DEVICE = "identity: the device of --device is not there"

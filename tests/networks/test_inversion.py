@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from deid.networks.anonymizer import Anonymizer
-from deid.training.inversion import fixed_point, gradient_descent
+from deid.networks.inversion import fixed_point, gradient_descent
 from deid.training.phantoms import make_cohort
 
 SIZE = 32

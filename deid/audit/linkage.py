@@ -1,0 +1,115 @@
+"""Linkage: is a scrubbed image matched with its own original, where somebody holds both?
+
+Whoever has the originals (the hospital, a leak, an earlier release) needs no other study of the person. The
+gallery is all originals of the release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from torch import nn
+
+from deid.audit.assessment import Section, figure, not_assessed
+from deid.audit.attackers import TRAINING_FREE, Templates, embedding
+from deid.audit.pairing import LEAST_PATIENTS, numbers
+from deid.audit.pictures import AuditImages, Pictures
+from deid.audit.search import Codes, OwnImages, search, shares_below
+from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED, Evidence, judge
+from deid.reid.ranking import Ranks, found_within, patient_mean
+
+_CERTAIN = {"auc": {"value": 1.0}}  # an original is its own original: the ceiling
+_UNIFORM = 12**-0.5  # deviation of a share that is even between 0 and 1
+
+
+def linkage(
+    images: AuditImages, critics: Mapping[str, nn.Module], most_images: int = 2_000, seed: int = 0
+) -> Section:
+    """The section "linkage" of `audit.json`.
+
+    The AUC is over all pairs of a scrubbed image and an original; intervals resample the patients of the
+    scrubbed images, the gallery stays.
+
+    Args:
+        images: Both sides.
+        critics: Networks with `embed`, by name.
+        most_images: Used at most.
+        seed: Of all that is drawn.
+    """
+    if images.originals is None:
+        return _nothing("there are no originals to link to")
+    images = images.at_most(most_images, seed)
+    if len(set(images.patients)) < LEAST_PATIENTS:
+        return _nothing(f"fewer than {LEAST_PATIENTS} patients")
+    methods = {name: match(images, templates, seed) for name, templates in _methods(critics).items()}
+    patients = len(set(images.patients))
+    evidence = Evidence(list(methods.values()), len(methods), _CERTAIN, _UNIFORM / patients**0.5)
+    verdict, reason = judge(evidence)
+    best = max(methods.values(), key=lambda method: float(method["auc"]["value"]))
+    upper = best["auc"]["upper"]
+    said = f"no link found by these attackers at N = {patients} patients, upper bound AUC {upper:.2f}"
+    return {
+        "status": "assessed",
+        "reason": reason,
+        "verdict": verdict,
+        "words": {LINKABLE: LINKABLE, NO_LINK: said, NOT_ASSESSED: NOT_ASSESSED}[verdict],
+        "methods": methods,
+    }
+
+
+def match(images: AuditImages, templates: Callable[[Pictures], Templates], seed: int = 0) -> Section:
+    """Rank-1 and AUC of one method.
+
+    Args:
+        images: Both sides.
+        templates: The method.
+        seed: Of the bootstrap.
+    """
+    assert images.originals is not None
+    probe, gallery = templates(images.scrubbed).probe, templates(images.originals).gallery
+    itself = np.arange(len(images))
+    own = OwnImages.of(itself, itself)
+    shares = shares_below(probe, gallery, own)
+    turned = shares.mean() < 0.5
+    patients = numbers(images.patients)
+    found = search(probe, gallery, own)
+    ranks = Ranks(patients, found.higher, found.tied, found.others)
+    within: Codes | np.ndarray[tuple[int], np.dtype[np.float64]] = found_within(ranks, 1, len(images))
+    return {
+        "rank_1": figure(patient_mean(within, patients, seed=seed)),
+        "auc": figure(patient_mean(1 - shares if turned else shares, patients, seed=seed)),
+        "gallery": len(images),
+        "chance_rank_1": round(1 / len(images), 6),
+    }
+
+
+def strongest_match(images: AuditImages, critics: Mapping[str, nn.Module], seed: int = 0) -> Section:
+    """The method with the highest AUC, for images that were changed again."""
+    if len(set(images.patients)) < LEAST_PATIENTS:
+        return not_assessed(f"fewer than {LEAST_PATIENTS} patients")
+    found = [match(images, templates, seed) for templates in _methods(critics).values()]
+    return max(found, key=lambda method: float(method["auc"]["value"]))
+
+
+def _methods(critics: Mapping[str, nn.Module]) -> dict[str, Callable[[Pictures], Templates]]:
+    methods = {
+        "perceptual_hash": TRAINING_FREE["perceptual_hash"],
+        "pixels": _unshifted(TRAINING_FREE["aligned_correlation"]),
+    }
+    return methods | {f"embedding {name}": embedding(network) for name, network in critics.items()}
+
+
+def _unshifted(templates: Callable[[Pictures], Templates]) -> Callable[[Pictures], Templates]:
+    """Without the search over shifts: a scrubbed image lies where its original lies."""
+
+    def plain(pictures: Pictures) -> Templates:
+        made = templates(pictures)
+        return replace(made, gallery=made.probe[None])
+
+    return plain
+
+
+def _nothing(reason: str) -> Section:
+    return not_assessed(reason) | {"verdict": NOT_ASSESSED, "words": NOT_ASSESSED}

@@ -1,0 +1,90 @@
+"""Pairs of images that differ in nothing but the person, and their scores within and across two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deid.reid.metrics import ScoredPairs, roc_auc
+
+
+@dataclass(frozen=True, eq=False)
+class FairPairs:
+    """All pairs of one source that differ in nothing but the person: view, size and finding group are alike.
+
+    Attributes:
+        source: The source.
+        first: Index of an image in the store, `[pair]`.
+        second: Index of the other, `[pair]`.
+        first_patients: Patient of the first, as a number, `[pair]`.
+        second_patients: Patient of the second, `[pair]`; the pair is genuine where both are equal.
+        weights: By which each patient counts alike, and genuine as much as impostors in each group, `[pair]`.
+    """
+
+    source: str
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    first_patients: NDArray[np.intp]
+    second_patients: NDArray[np.intp]
+    weights: NDArray[np.float64]
+
+    @property
+    def genuine(self) -> NDArray[np.bool_]:
+        """Whether both images show one patient, `[pair]`."""
+        same: NDArray[np.bool_] = self.first_patients == self.second_patients
+        return same
+
+    @property
+    def patients(self) -> int:
+        """Patients with a genuine pair."""
+        return len(np.unique(self.first_patients[self.genuine]))
+
+    @property
+    def images(self) -> NDArray[np.intp]:
+        """Indices of the images of all pairs."""
+        return np.union1d(self.first, self.second)
+
+    def scored(self, scores: NDArray[np.floating]) -> ScoredPairs:
+        """The pairs with scores `[pair]`, for intervals."""
+        return ScoredPairs.of(scores, self.first_patients, self.second_patients)
+
+    def auc(self, scores: NDArray[np.floating]) -> float:
+        """ROC AUC of scores `[pair]`."""
+        return roc_auc(scores, self.genuine, self.weights)
+
+
+def both_ways(pairs: FairPairs) -> FairPairs:
+    """Each pair twice: the attacker has the first image, the second is scrubbed; then the other way."""
+    return FairPairs(
+        pairs.source,
+        np.concatenate([pairs.first, pairs.second]),
+        np.concatenate([pairs.second, pairs.first]),
+        np.concatenate([pairs.first_patients, pairs.second_patients]),
+        np.concatenate([pairs.second_patients, pairs.first_patients]),
+        np.concatenate([pairs.weights, pairs.weights]) / 2,
+    )
+
+
+def cross_scores(
+    pairs: FairPairs, originals: NDArray[np.float32], scrubbed: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Cosines `[pair]` of the first image as it was with the second scrubbed.
+
+    Args:
+        pairs: From `both_ways`.
+        originals: Unit embeddings `[image, dimension]`.
+        scrubbed: Unit embeddings of the same images scrubbed.
+    """
+    cosines = np.einsum("pd,pd->p", originals[pairs.first], scrubbed[pairs.second])
+    return np.asarray(cosines, np.float64)
+
+
+def joined(parts: Sequence[FairPairs]) -> FairPairs:
+    """All pairs of several groups of one source."""
+    columns = ("first", "second", "first_patients", "second_patients", "weights")
+    return FairPairs(
+        parts[0].source, *(np.concatenate([getattr(part, column) for part in parts]) for column in columns)
+    )
