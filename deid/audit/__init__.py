@@ -1,0 +1,1 @@
+"""Attacks on a finished release, and the report of what they reach."""
