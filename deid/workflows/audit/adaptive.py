@@ -33,7 +33,7 @@ _RESTART = 1000
 class AdaptiveTrainer:
     """Trains a recogniser, original to scrubbed, on a part of the patients of an audit.
 
-    Restarts, which begin at seeds 1000 apart, train a compact residual network and the Siamese one of Packhäuser
+    Restarts, whose seeds are 1000 apart, train a compact residual network and the Siamese one of Packhäuser
     et al. in turn.
 
     Attributes:
