@@ -131,13 +131,14 @@ class _Run:
                 "models": {},
                 "recipe": self.recipe.digest(),
                 "seconds": self.seconds,
-                "editions": dict(editions()),
+                # The digest of the recipe binds those of the other sources as well.
+                "editions": {k: v for k, v in editions().items() if k.startswith("DICOM PS")},
             },
             "release": {
                 "mode": "pairs" if release.paired else "release",
                 "patients": len(release.patients),
                 "patients_with_several_studies": release.several_studies(),
-                "images": 0,
+                "images": len(release.instances),
                 "pairs": len(release.instances) if release.paired else 0,
                 "modalities": release.modalities(),
             },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class AdaptiveTrainer:
     """
 
     effort: Effort
-    device: Literal["auto", "cuda", "mps", "cpu"]
+    device: str
     folder: Path
 
     def __call__(
@@ -83,7 +83,9 @@ class AdaptiveTrainer:
             for rows in (np.flatnonzero(~chosen), np.flatnonzero(chosen))
         )
         task = AttackerTask(network, train, validation, AttackSettings())
-        options = LoopOptions(epochs=_EPOCHS[self.effort], patience=6, seed=seed, device=self.device)
+        options = LoopOptions.model_validate(
+            {"epochs": _EPOCHS[self.effort], "patience": 6, "seed": seed, "device": self.device}
+        )
         with TemporaryDirectory(dir=self.folder) as run:
             fit(task, options, Path(run) / "attacker")
         return network.cpu().eval()

@@ -19,11 +19,11 @@ class ReportFolder:
     """Where an audit writes.
 
     Args:
-        path: A new or empty folder.
+        path: A new or empty folder; made with the first file.
         roots: Folders that it may not lie in: the release would carry it along.
 
     Raises:
-        UsageError: It lies in one of them, holds something, or cannot be made.
+        UsageError: It lies in one of them or holds something.
     """
 
     def __init__(self, path: Path, roots: Sequence[Path]) -> None:
@@ -32,9 +32,8 @@ class ReportFolder:
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise UsageError("--report is not empty; name a new or an empty folder.")
-            path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"--report cannot be made: {strerror(error)}.") from None
+            raise UsageError(f"--report cannot be read: {strerror(error)}.") from None
         self.path = path
 
     def save(self, result: Mapping[str, Any]) -> None:
@@ -48,6 +47,7 @@ class ReportFolder:
     def _write(self, name: str, text: str) -> None:
         partial = self.path / f".{name}-{os.urandom(4).hex()}"
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:
                 with os.fdopen(descriptor, "wb") as stream:
