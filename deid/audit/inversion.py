@@ -7,7 +7,7 @@ strength is not known he tries several and keeps the best.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, Protocol
@@ -96,9 +96,9 @@ def inversion(
     chosen = images.at_most(options.images, options.reid.seed)
     methods: dict[str, Section] = {}
     found: list[_Undone] = []
-    for name, attempts in _methods(chosen, anonymizer, strength, options).items():
-        undone = [_measured(chosen, back, attackers, options) for back in attempts]
-        _keep(methods, found, name, undone)
+    if anonymizer is not None:
+        for name, undone in _white_box(chosen, anonymizer, strength, attackers, options).items():
+            _keep(methods, found, name, undone)
     if restorer is None:
         methods["trained_restorer"] = not_assessed("no restorer was trained on these images")
     else:
@@ -122,21 +122,25 @@ def _keep(methods: dict[str, Section], found: list[_Undone], name: str, undone: 
     methods[name] = next((one.section for one in undone if one.section["reid"] is best), undone[0].section)
 
 
-def _methods(
-    images: AuditImages, anonymizer: Anonymizer | None, strength: float | None, options: InversionOptions
-) -> dict[str, Iterator[Pictures]]:
-    """What each white-box method gets back, once for each strength tried."""
-    if anonymizer is None:
-        return {}
+def _white_box(
+    images: AuditImages,
+    anonymizer: Anonymizer,
+    strength: float | None,
+    attackers: Mapping[str, nn.Module],
+    options: InversionOptions,
+) -> dict[str, list[_Undone]]:
+    """Each method that goes through the weights, once for each strength tried."""
     strengths = options.strengths if strength is None else (strength,)
-    ways = {
+    ways: dict[str, Callable[..., Tensor]] = {
         "fixed_point": partial(fixed_point, steps=options.steps),
         "gradient_descent": partial(gradient_descent, steps=options.steps),
     }
-    return {
-        name: (_back(anonymizer.eval(), images.scrubbed, tried, way) for tried in strengths)
-        for name, way in ways.items()
-    }
+    undone: dict[str, list[_Undone]] = {}
+    for name, way in ways.items():
+        for tried in strengths:
+            back = _back(anonymizer.eval(), images.scrubbed, tried, way)
+            undone.setdefault(name, []).append(_measured(images, back, attackers, options))
+    return undone
 
 
 def _back(
