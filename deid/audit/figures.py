@@ -19,7 +19,7 @@ from deid.audit.plots import (
     plane_plot,
     roc_plot,
 )
-from deid.audit.words import GEOMETRIES, headline, method_name
+from deid.audit.words import GEOMETRIES, headline, short_name
 
 Result = Mapping[str, Any]
 
@@ -72,7 +72,7 @@ def reid_histograms(result: Result) -> list[str]:
 def linkage_intervals(result: Result) -> list[str]:
     """Share of scrubbed images whose own original comes first, by method."""
     methods = part(result, "linkage", "methods")
-    dots = [Dot(method_name(key), part(methods, key).get("rank_1"), i) for i, key in enumerate(methods)]
+    dots = [Dot(short_name(key), part(methods, key).get("rank_1"), i) for i, key in enumerate(methods)]
     chances = [value for key in methods if (value := of(methods[key], "chance_rank_1")) is not None]
     drawn = interval_plot(
         "linkage-rank",
@@ -90,7 +90,7 @@ def linkage_intervals(result: Result) -> list[str]:
 def inversion_intervals(result: Result) -> list[str]:
     """AUC of the identity attack on restored images, beside the one on scrubbed and original images."""
     methods, reid = part(result, "inversion", "methods"), part(result, "reid")
-    dots = [Dot(method_name(key), part(methods, key, "reid").get("auc"), 1) for key in methods]
+    dots = [Dot(short_name(key), part(methods, key, "reid").get("auc"), 1) for key in methods]
     if not any(of(dot.measure) is not None for dot in dots):
         return []
     found = headline(reid)
@@ -105,7 +105,7 @@ def inversion_intervals(result: Result) -> list[str]:
 def inversion_roc(result: Result) -> list[str]:
     """ROC curves of the identity attack on restored images."""
     methods = part(result, "inversion", "methods")
-    lines = _roc_lines([(method_name(key), part(methods, key, "reid")) for key in methods])
+    lines = _roc_lines([(short_name(key), part(methods, key, "reid")) for key in methods])
     return _some(roc_plot("inversion-roc", "ROC curves on restored images", lines))
 
 

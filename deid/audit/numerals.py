@@ -35,7 +35,7 @@ def share(value: object) -> str:
     number = finite(value)
     if number is None:
         return MISSING
-    percent = 100 * number
+    percent = 100 * number or 0.0
     if abs(percent) >= 10 or not percent:
         return f"{percent:,.0f} %"
     return f"{percent:.1f} %" if abs(percent) >= 0.1 else f"{percent:.1g} %"

@@ -57,7 +57,7 @@ class Line:
     @property
     def label(self) -> str:
         """Name and note in one."""
-        return shortened(self.name, 40) + (f": {self.note}" if self.note else "")
+        return shortened(self.name, 32) + (f": {self.note}" if self.note else "")
 
 
 @dataclass(frozen=True)

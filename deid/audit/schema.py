@@ -14,7 +14,7 @@ LEAST_GENUINE = 20
 
 _CONTROL = r"(?![\s\S]*[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\\])"
 # A slash before a word, two slashes in one word, or a slash in a word with an ending.
-_PATH = r"""(?!.*(?:^|[\s'"(=:,<\[])[/~][^\s/])(?!.*/\S*/)(?!.*\S/\S*\.[A-Za-z])"""
+_PATH = r"""(?!.*(?:^|[\s'"(=:,<\[])(?:/[^\s/]|~[^\s/]*/))(?!.*/\S*/)(?!.*\S/\S*\.[A-Za-z])"""
 _PROMISE = r"(?!.*\b(?:[Aa]nonym(?:ous|ised|ized)|[Ss]afe|HIPAA)\b)"
 TEXT_PATTERN = f"^{_CONTROL}{_PATH}"
 

@@ -86,8 +86,13 @@ def verdict(section: object) -> Verdict:
 
 
 def method_name(key: str) -> str:
-    """How a method is called in sentences, tables and pictures."""
-    return _METHODS.get(key, key.replace("_", " "))
+    """How a method is called in sentences and tables."""
+    return _METHODS.get(key, short_name(key))
+
+
+def short_name(key: str) -> str:
+    """How a method is called in pictures, where there is little room."""
+    return key.replace("_", " ")
 
 
 def sentence(threat: str, section: Mapping[str, Any]) -> str:

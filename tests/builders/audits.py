@@ -298,6 +298,8 @@ def extreme():
     }
     reid["frozen"] = bare | {"auc": {"value": 0.5, "lower": None, "upper": None, "confidence": 0.95}}
     reid["training_free"] = bare | {"roc": {"fpr": [], "tpr": []}, "cmc": [], "rank_1": measure(1e-9, 0)}
+    for threat in ("reid", "linkage", "inversion", "header"):
+        result[threat]["words"] = ""
     result["linkage"]["methods"] = {"pixels": link(1.0, 10**9), "embedding " + "x" * 80: link(0.0)}
     result["utility"] |= {
         "psnr": measure(1e30, 0, high=1e31),
