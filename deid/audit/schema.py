@@ -283,11 +283,12 @@ def _utility() -> dict[str, Schema]:
     }
     classifier = {
         "status": {"const": "assessed"},
+        "basis": _ref("text"),
         "retained": _ref("measure"),
         "findings": _named(_object(finding)),
     }
     return {
-        "classifier": _either(_object(classifier, optional=("status", "findings"))),
+        "classifier": _either(_object(classifier, optional=("status", "basis", "findings"))),
         "psnr": _ref("measure"),
         "ssim": _ref("measure"),
         "pixels_unchanged": _ref("share"),

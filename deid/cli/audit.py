@@ -86,7 +86,7 @@ def command(
         return
     from deid.audit.gates import parse_gate
     from deid.workflows.audit import Attack, AuditOptions, Effort, audit
-    from deid.workflows.audit.options import one_of
+    from deid.workflows.audit.options import device_named, one_of
 
     originals, scrubbed = _sides(folders or [])
     options = AuditOptions(
@@ -108,7 +108,7 @@ def command(
         allow_not_assessed=allow_not_assessed,
         model=model,
         seed=seed,
-        device=device,
+        device=device_named(device),
     )
     with ProgressLine() as progress:
         done = audit(options, progress.update, prompt())

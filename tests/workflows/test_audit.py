@@ -6,10 +6,12 @@ import stat
 
 import jsonschema
 import pytest
+from builders.anonymizers import save_models
 from workflows.command import Tool
 
 from deid.audit import schema
 from deid.core.errors import UsageError
+from deid.training.audit_attacker import AuditTraining
 from deid.training.phantoms import make_cohort, write_dicom
 from deid.workflows.audit import Attack, AuditOptions, audit
 
@@ -78,6 +80,22 @@ def test_all_attacks_run_on_a_copy_and_find_it_linkable(tmp_path, scrubbed):
     assert {"images", "header", "reid", "linkage", "utility"} <= result["manifest"]["seconds"].keys()
     page = (done.folder / "audit.html").read_text()
     assert "linkable" in page.lower()
+
+
+def test_the_anonymizer_that_the_journal_names_is_undone(tmp_path, monkeypatch):
+    """With its own weights, at the strength that was used; the restorer learns for a moment only."""
+    monkeypatch.setenv("MAMI_DEID_MODELS", str(save_models(tmp_path / "models", views=())))
+    monkeypatch.setattr(
+        AuditTraining, "of", lambda effort, folder: AuditTraining(restorer_steps=2, folder=folder)
+    )
+    write_dicom(make_cohort(2 * PATIENTS, STUDIES, 1, "chest", 48, ("DX",)), tmp_path / "in")
+    tool = Tool(tmp_path)
+    assert tool.direct(tmp_path / "in", device="cpu").changed.total() > 0
+    result = read(audited(tmp_path / "report", state=tool.state, attacks=(), device="cpu"))
+    assert {"scrubber", "critic", "fresh"} <= result["manifest"]["models"].keys()
+    assert result["inversion"]["status"] == "assessed", result["inversion"]["reason"]
+    assert {"fixed_point", "gradient_descent", "trained_restorer"} <= result["inversion"]["methods"].keys()
+    assert result["utility"]["pixels_unchanged"] < 1
 
 
 def test_a_release_alone_is_audited_as_far_as_it_goes(tmp_path, scrubbed):
@@ -170,15 +188,14 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path, scrubbed):
         ({}, "say what to audit"),
         ({"pairs": "x.csv", "scrubbed": "there"}, "--pairs needs"),
         ({"scrubbed": "there", "out": "out"}, "not both"),
-        ({"device": "gpu", "scrubbed": "there"}, "--device"),
         ({"scrubbed": "there"}, "folders"),
         ({"out": "out"}, "no such project"),
     ],
 )
 def test_options_that_say_too_little_or_too_much_are_refused(tmp_path, options, message):
-    places = {name: tmp_path / value for name, value in options.items() if name != "device"}
+    places = {name: tmp_path / value for name, value in options.items()}
     with pytest.raises(UsageError, match=message):
-        audited(tmp_path / "report", **(options | places))
+        audited(tmp_path / "report", **places)
     assert not (tmp_path / "report").exists()
 
 
@@ -203,6 +220,7 @@ def test_the_command_prints_a_table_and_json(tmp_path, scrubbed):
     [
         (("--require", "header.certain>0"), 5, "gate failed: header.certain>0.0 (found 0)"),
         (("--require", "header.certain"), 2, "a gate is"),
+        (("--device", "gpu"), 2, "--device takes one of"),
         (("--attack", "magic"), 2, "--attack takes one of"),
         (("--effort", "none"), 2, "--effort takes one of"),
         (("one", "two", "three"), 2, "at most two folders"),

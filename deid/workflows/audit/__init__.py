@@ -10,7 +10,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,8 @@ THREATS = ("reid", "linkage", "inversion", "header")
 LINKABLE, NO_LINK, NOT_ASSESSED = "linkable", "no link found", "not assessed"
 NOT_WANTED, STOPPED = "not asked for", "the audit ended before"
 _PICTURES = (Attack.REID, Attack.LINKAGE, Attack.INVERSION, Attack.UTILITY)
+_LEAST_CHANGE = 1e-3
+"""Of a range of 1: what rounding does is no change."""
 _MOST = {Effort.QUICK: 2_000, Effort.FULL: 20_000}
 
 Progress = Callable[[str, int, int | None], object]
@@ -199,10 +201,12 @@ class _Run:
         """Every attack on pictures, one after the other."""
         from deid.audit.inversion import InversionOptions
         from deid.audit.reid import ReidOptions
-        from deid.workflows.audit.adaptive import AdaptiveTrainer
+        from deid.training.audit_attacker import AttackerTrainer, AuditTraining, RestorerTrainer
 
         options, effort = self.options, self.options.effort
-        trainer = AdaptiveTrainer(effort, options.device, private)
+        training = replace(AuditTraining.of(effort.value, private), device=options.device)
+        trainer = AttackerTrainer(training)
+        restorer = RestorerTrainer(training) if _is_changed(images) else None
         reid = ReidOptions.of(effort.value, options.seed)
         recognisers = networks.frozen | networks.shipped
         strength = self.found.strength if self.found.model else None
@@ -214,7 +218,7 @@ class _Run:
                 networks.anonymizer,
                 strength,
                 recognisers,
-                None,
+                restorer,
                 InversionOptions.of(effort.value, options.seed),
             ),
             Attack.UTILITY: lambda: ATTACKS["utility"](images, networks.classifier, seed=options.seed),
@@ -266,6 +270,14 @@ def _overall(result: Mapping[str, Any]) -> str:
     """The worst verdict of all threats; what was not assessed says nothing."""
     verdicts = {result[name].get("verdict") for name in THREATS}
     return next((verdict for verdict in (LINKABLE, NO_LINK) if verdict in verdicts), NOT_ASSESSED)
+
+
+def _is_changed(images: AuditImages) -> bool:
+    """Whether there is anything to undo."""
+    if images.originals is None:
+        return False
+    pairs = zip(images.originals, images.scrubbed, strict=True)
+    return any(abs(original - scrubbed).max() > _LEAST_CHANGE for original, scrubbed in pairs)
 
 
 def _not_assessed(reason: str) -> Section:

@@ -167,10 +167,16 @@ def _joined(
         scrubbed=arrays[-1],
         patients=tuple(item.first.patient for item in of),
         studies=tuple(item.first.study for item in of),
-        sources=tuple(f"{item.first.modality} {item.first.view}".strip() for item in of),
+        sources=tuple(_source(item.first) for item in of),
         labels=matrix,
         findings=findings,
     )
+
+
+def _source(instance: Instance) -> str:
+    """What images must have in common to be compared; a radiograph is one with any detector."""
+    modality = "DX" if instance.modality == "CR" else instance.modality
+    return f"{modality} {instance.view}".strip()
 
 
 def _room(shape: tuple[int, ...], path: Path) -> NDArray[np.float32]:

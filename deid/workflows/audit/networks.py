@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from deid.networks.anonymizer import Anonymizer
     from deid.networks.classifier import Classifier
 
+_MULTIPLE = 16  # what U-Nets divide by
 DEFAULT_SIZE = 128
 """Side of the images in pixels where no model says another."""
 
@@ -71,7 +72,7 @@ def load_networks(modalities: Collection[str], given: str | None, noted: str, de
         network.to(place)
         assert record.weights is not None
         found.digests[record.name] = record.weights.sha256
-        found.size = max(found.size, *record.input.size)
+        found.size = max(found.size, *(-(-side // _MULTIPLE) * _MULTIPLE for side in record.input.size))
         if record.kind is ModelKind.REID:
             found.frozen[record.name] = network
         elif record.kind is ModelKind.ATTACKER:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from deid.audit.gates import Gate
 from deid.core.errors import UsageError
 
 Choice = TypeVar("Choice", bound=StrEnum)
-_DEVICES = ("auto", "cpu", "cuda", "mps")
+Device = Literal["auto", "cpu", "cuda", "mps"]
+_DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda", "mps")
 
 
 class Attack(StrEnum):
@@ -41,6 +42,18 @@ def one_of(choices: type[Choice], option: str, given: str) -> Choice:
         return choices(given)
     except ValueError:
         raise UsageError(f"{option} takes one of: {', '.join(choices)}.") from None
+
+
+def device_named(given: str) -> Device:
+    """Read the value of ``--device``.
+
+    Raises:
+        UsageError: There is no such kind of device.
+    """
+    for device in _DEVICES:
+        if device == given:
+            return device
+    raise UsageError(f"--device takes one of: {', '.join(_DEVICES)}.")
 
 
 @dataclass(frozen=True)
@@ -87,16 +100,14 @@ class AuditOptions:
     allow_not_assessed: bool = False
     model: str | None = None
     seed: int = 0
-    device: str = "auto"
+    device: Device = "auto"
 
     def check(self) -> None:
         """Refuse what does not go together.
 
         Raises:
-            UsageError: As above, or there is no such device.
+            UsageError: As above.
         """
-        if self.device not in _DEVICES:
-            raise UsageError(f"--device takes one of: {', '.join(_DEVICES)}.")
         if self.pairs is not None and self.originals is None:
             raise UsageError("--pairs needs the two folders ORIGINALS and SCRUBBED.")
         if self.scrubbed is not None and self.out is not None:
