@@ -147,7 +147,7 @@ def privacy_utility(result: Result) -> list[str]:
     release = Dot("this release", found[1]["auc"], 1, part(result, "utility", "classifier").get("retained"))
     points = [Dot("originals", part(reid, "ceiling").get("auc"), 0, 1.0), release]
     random = part(reid, "controls", "random_change").get("auc")
-    points.append(Dot("random change of equal strength (utility not measured)", random, 3))
+    points.append(Dot("random change (utility not measured)", random, 3))
     return (
         _some(plane_plot("privacy-utility", "Privacy against utility", points))
         if of(release.other) is not None

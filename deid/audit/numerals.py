@@ -38,7 +38,7 @@ def share(value: object) -> str:
     percent = 100 * number or 0.0
     if abs(percent) >= 10 or not percent:
         return f"{percent:,.0f} %"
-    return f"{percent:.1f} %" if abs(percent) >= 0.1 else f"{percent:.1g} %"
+    return f"{percent:.1f} %" if abs(percent) >= 0.1 else f"{percent:.2g} %"
 
 
 def count(value: object) -> str:

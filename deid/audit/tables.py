@@ -24,12 +24,7 @@ _ATTACK_HEAD = (
     "rank 5",
     "rank 10",
     "mAP",
-    "chance of rank 1",
-    "gallery",
-    "genuine pairs",
-    "impostor pairs",
-    "patients",
-    "restarts: mean, maximum",
+    "tried on",
 )
 
 
@@ -151,11 +146,8 @@ def inversion_methods(result: Result) -> Table:
 def header_hits(result: Result) -> Table:
     """Hits by form and place."""
     header = part(result, "header")
-    rows = [
-        ("written " + name if name != "as it is" else name, count(n))
-        for name, n in part(header, "by_form").items()
-    ]
-    rows += [("in " + name, count(n)) for name, n in part(header, "by_place").items()]
+    rows = [(f"form: {name}", count(number)) for name, number in part(header, "by_form").items()]
+    rows += [(f"place: {name}", count(number)) for name, number in part(header, "by_place").items()]
     return Table(
         "Hits by form and by place (each hit counts in both)", ("form or place", "hits"), tuple(rows)
     )
@@ -230,11 +222,11 @@ def gates(result: Result) -> Table:
             (
                 str(gate.get("expression", "")),
                 mark,
-                decimal(gate.get("found"), 4),
+                _found(gate.get("found")),
                 str(gate.get("reason") or ""),
             )
         )
-    return Table("Gates", ("requirement", "outcome", "found", "remark"), tuple(rows))
+    return Table("Every requirement", ("requirement", "outcome", "found", "remark"), tuple(rows))
 
 
 def release(result: Result) -> Table:
@@ -246,7 +238,7 @@ def release(result: Result) -> Table:
         if key in known:
             rows.append((key.replace("_", " "), count(known[key])))
     rows += [(f"modality {name}", count(number)) for name, number in part(known, "modalities").items()]
-    return Table("What was audited", ("", "number"), tuple(rows))
+    return Table("Counts", ("", "number"), tuple(rows))
 
 
 def manifest(result: Result) -> Table:
@@ -262,6 +254,10 @@ def manifest(result: Result) -> Table:
     ]
     rows += [(f"time for {name}", f"{decimal(value, 1)} s") for name, value in part(known, "seconds").items()]
     return Table("The run", ("", "value"), tuple(rows))
+
+
+def _found(value: object) -> str:
+    return count(value) if isinstance(value, int) and not isinstance(value, bool) else decimal(value, 4)
 
 
 def _option(value: object) -> str:
@@ -283,21 +279,30 @@ def _remark(section: Mapping[str, Any]) -> str:
 def _attack_row(name: str, attack: Mapping[str, Any]) -> tuple[str, ...]:
     if not is_assessed(attack):
         return (name, _remark(attack))
-    restarts = part(attack, "restarts")
-    mean, maximum = (decimal(restarts.get(key)) for key in ("mean", "maximum"))
-    again = f"{mean}, {maximum} of {count(restarts.get('count'))}"
+    in_percent = ("eer", "tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "rank_1", "rank_5", "rank_10")
     return (
         name,
         measured(attack.get("auc")),
-        *(
-            measured(attack.get(key), share)
-            for key in ("eer", "tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "rank_1", "rank_5", "rank_10")
-        ),
+        *(measured(attack.get(key), share) for key in in_percent),
         measured(attack.get("mean_average_precision")),
-        share(attack.get("chance_rank_1")),
-        *(count(attack.get(key)) for key in ("gallery", "genuine", "impostors", "patients")),
-        again if restarts else "-",
+        _tried_on(attack),
     )
+
+
+def _tried_on(attack: Mapping[str, Any]) -> str:
+    said = [
+        f"{count(attack.get('patients'))} patients",
+        f"{count(attack.get('genuine'))} genuine and {count(attack.get('impostors'))} impostor pairs",
+    ]
+    if finite(attack.get("gallery")):
+        said.append(
+            f"gallery of {count(attack['gallery'])}, rank 1 by chance {share(attack.get('chance_rank_1'))}"
+        )
+    restarts = part(attack, "restarts")
+    if restarts:
+        mean, maximum = (decimal(restarts.get(key)) for key in ("mean", "maximum"))
+        said.append(f"{count(restarts.get('count'))} restarts: mean {mean}, maximum {maximum}")
+    return "; ".join(said)
 
 
 def _link_row(name: str, link: Mapping[str, Any]) -> tuple[str, ...]:
