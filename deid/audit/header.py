@@ -101,7 +101,7 @@ class _Sources:
         self._kept |= kept
         self.marks[instance.name] = date_marks(content)
         number = content.text(0x00100020)
-        names = (content.text(tag) for tag in (0x00080018, 0x0020000D, 0x0020000E, 0x00080050, 0x00100030))
+        names = (content.text(tag) for tag in (0x0020000D, 0x00080050, 0x00080020, 0x00100010, 0x00100030))
         self.joined |= {(number, name) for name in names if number and name}
 
     def telling(self, patient: str) -> list[SourceValue]:
