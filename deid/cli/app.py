@@ -13,6 +13,7 @@ import typer
 
 from deid import __version__
 from deid.cli import (
+    audit,
     crosswalk,
     models,
     profile,
@@ -35,6 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("scrub")(scrub.command)
+app.command("audit")(audit.command)
 app.command("show")(show.command)
 app.command("review")(review.command)
 _TRAININGS = {

@@ -7,19 +7,18 @@ security policy would not let it.
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from deid import __version__
 from deid.core.errors import UsageError
 from deid.core.files import strerror, sync_folder
+from deid.core.pages import hash_source, page_template, page_text
 from deid.core.project import Project
 from deid.core.review_store import PICTURES, ReviewEntry, ReviewStore
 from deid.workflows.review.ranking import MEASURES, in_order, worst_first
@@ -92,18 +91,15 @@ def write_review(project: Project, report: Path | None, limit: int) -> Review:
 
 def _page(store: ReviewStore, shown: Sequence[ReviewEntry], left_out: int, damaged: int) -> Iterator[str]:
     """The page, piece by piece: all pictures together may not fit into memory."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    folder = files(__package__)
-    style, script = (folder.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return page.from_string(folder.joinpath("page.html.j2").read_text("utf-8")).generate(
+    style, script = (page_text(__name__, name) for name in ("page.css", "page.js"))
+    return page_template(__name__, "page.html.j2").generate(
         # Our own files, the only text that is not escaped; the policy allows them by hash and nothing else.
         style=Markup(style),  # noqa: S704
         script=Markup(script),  # noqa: S704
-        style_hash=_hash_source(style),
-        script_hash=_hash_source(script),
+        style_hash=hash_source(style),
+        script_hash=hash_source(script),
         version=__version__,
         entries=shown,
         cards=[_card(entry) for entry in shown],
@@ -154,11 +150,6 @@ def _encoded(store: ReviewStore, entry: ReviewEntry, name: str) -> str:
         return base64.b64encode(store.picture(entry.ref, name)).decode("ascii")
     except UsageError:
         return ""
-
-
-def _hash_source(text: str) -> str:
-    """A source expression of Content Security Policy level 2 that allows one inline text."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
 def _write_private(target: Path, pieces: Iterable[str], *, replace: bool) -> int:

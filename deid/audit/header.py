@@ -1,0 +1,268 @@
+"""The header attack: who holds the originals looks for what they say in everything that was released.
+
+It reads the files anew and trusts nothing that the scrubber noted. Identifiers are the values of the
+originals' elements whose action is not K; they are searched in every byte that is no pixel data and in file
+names, in several forms. Beside that: a dictionary attack on unkeyed hashes, recovery of date shifts, and how
+many patients look alike by what was kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deid.audit.digests import hash_dictionary, upper_bound
+from deid.audit.identifiers import SharedValues, Sort, SourceValue, source_values
+from deid.audit.leaves import Content, Leaf, read_content
+from deid.audit.patterns import dates_in_name, suspicious
+from deid.audit.release import Instance, Release
+from deid.audit.shifts import Marks, Shifts, date_marks
+from deid.audit.spelled import Form, Forms
+from deid.audit.uniqueness import Uniqueness
+from deid.core.errors import Held, Skipped
+from deid.dicom.profile import Profile
+from deid.dicom.values import BINARY_SIZES, is_well_known
+
+PLACES = ("standard text", "private", "uid", "file name", "pixel group")
+"""Where hits are counted; the keys of ``header.by_place``."""
+_PIXEL_GROUPS = frozenset({0x0028, 0x5400, 0x7FE0})
+_CODES = frozenset({"LO", "SH", "PN", "UI"})
+_NUMBERS = frozenset({"DS", "IS", "OB", "OW", "OF", "OD", "OL", "OV"}) | BINARY_SIZES.keys()
+_LONGEST_ID = 128
+_TIME_STAMPS = (8, 12, 14, 17)
+"""Digits of a date, and of one with a time to the minute, second or millisecond."""
+
+_Progress = Callable[[int], object]
+
+
+def header(release: Release, profile: Profile, progress: _Progress | None = None) -> dict[str, Any]:
+    """Attack the headers of a release.
+
+    Args:
+        release: What is audited; of a release alone only what looks like identity, and uniqueness.
+        profile: What the release was made by; says which elements are kept.
+        progress: Called with 1 after each file that was read, originals and outputs.
+
+    Returns:
+        The ``header`` section of ``audit.json``.
+    """
+    told = progress if progress is not None else _silent
+    if not any(each.scrubbed.suffix.lower() not in (".nii", ".gz") for each in release.instances):
+        return not_assessed("no DICOM file: the headers of NIfTI files are not attacked yet")
+    sources = _Sources()
+    if release.paired:
+        for instance in release.instances:
+            sources.read(instance, profile)
+            told(1)
+    attack = _Attack(sources)
+    for patient, instances in _by_patient(release.instances):
+        forms = Forms(sources.telling(patient))
+        for instance in instances:
+            attack.file(instance, forms)
+            told(1)
+    return attack.result(release)
+
+
+def not_assessed(reason: str) -> dict[str, Any]:
+    """A section for an attack that was not run."""
+    return {"status": "not assessed", "reason": reason, "verdict": "not assessed", "words": "not assessed"}
+
+
+def _silent(count: int) -> None:
+    """Nobody wants to hear of progress."""
+
+
+def _by_patient(instances: Iterable[Instance]) -> Iterator[tuple[str, list[Instance]]]:
+    found: dict[str, list[Instance]] = defaultdict(list)
+    for instance in instances:
+        found[instance.patient].append(instance)
+    yield from found.items()
+
+
+class _Sources:
+    """What the originals say."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, set[SourceValue]] = defaultdict(set)
+        self.marks: dict[str, Marks] = {}
+        self.joined: set[tuple[str, str]] = set()
+        self._kept: set[str] = set()
+        self._shared: SharedValues | None = None
+
+    def read(self, instance: Instance, profile: Profile) -> None:
+        content = _content(instance.original)
+        if content is None:
+            return
+        values, kept = source_values(content, profile)
+        self.values[instance.patient] |= values
+        self._kept |= kept
+        self.marks[instance.name] = date_marks(content)
+        number = content.text(0x00100020)
+        names = (content.text(tag) for tag in (0x0020000D, 0x00080050, 0x00080020, 0x00100010, 0x00100030))
+        self.joined |= {(number, name) for name in names if number and name}
+
+    def telling(self, patient: str) -> list[SourceValue]:
+        """The identifiers of a patient that tell him from others."""
+        if self._shared is None:
+            self._shared = SharedValues.of(self.values.values(), self._kept)
+        return [value for value in self.values[patient] if self._shared.tells(value)]
+
+    def ids(self) -> set[str]:
+        """UIDs, ids and names of all patients."""
+        sorts = (Sort.UID, Sort.CODE, Sort.NAME)
+        return {each.value for values in self.values.values() for each in values if each.sort in sorts}
+
+
+@dataclass
+class _Attack:
+    """Goes through the outputs and counts."""
+
+    sources: _Sources
+    certain: int = 0
+    possible: int = 0
+    files: int = 0
+    searched: set[tuple[str, SourceValue]] = field(default_factory=set)
+    by_form: Counter[str] = field(default_factory=Counter)
+    by_place: Counter[str] = field(default_factory=Counter)
+    ids: set[str] = field(default_factory=set)
+    shifts: Shifts = field(default_factory=Shifts)
+    uniqueness: Uniqueness = field(default_factory=Uniqueness)
+
+    def file(self, instance: Instance, forms: Forms) -> None:
+        """Attack one output."""
+        content = _content(instance.scrubbed)
+        if content is None:
+            return
+        self.files += 1
+        self.searched |= {(instance.patient, value) for value in forms.values}
+        self.uniqueness.add(instance.patient, content)
+        self.ids |= set(_ids(content, instance.name))
+        if instance.original is None:
+            self._look_alone(instance, content)
+            return
+        self.shifts.add(instance.patient, self.sources.marks.get(instance.name, {}), date_marks(content))
+        for hit in forms.find(instance.name.encode("utf-8", "surrogateescape")):
+            self._count(hit.form, "file name", hit.value.certain)
+        for segment in content.segments:
+            for hit in forms.find(segment.data):
+                leaf = content.leaf_at(segment.start + hit.start) if segment.start >= 0 else None
+                sure = self._is_sure(hit.value, leaf, forms, instance)
+                if sure is not None:
+                    self._count(hit.form, _place(leaf), sure)
+        for _ in _dates_in_uids(content, forms):
+            self._count(Form.AS_IT_IS, "uid", False)
+
+    def _is_sure(
+        self, value: SourceValue, leaf: Leaf | None, forms: Forms, instance: Instance
+    ) -> bool | None:
+        """Whether a hit is certain; None where it says nothing."""
+        if value.sort is Sort.DATE:
+            sure = leaf is None or _stood_there(value, leaf, forms, instance)
+            if sure:
+                self.shifts.give_away(instance.patient)
+            return sure
+        if leaf is not None and leaf.vr in _NUMBERS and not value.certain:
+            return None  # a few letters or digits are found in any long enough binary value
+        return value.certain and (leaf is None or leaf.vr not in ("DS", "IS"))
+
+    def _look_alone(self, instance: Instance, content: Content) -> None:
+        """Without the originals: what looks like identity."""
+        for leaf in content.leaves:
+            for _ in suspicious(leaf):
+                self._count(Form.AS_IT_IS, _place(leaf), False)
+        for _ in range(dates_in_name(instance.name)):
+            self._count(Form.DATE, "file name", False)
+
+    def _count(self, form: Form, place: str, certain: bool) -> None:
+        self.certain += certain
+        self.possible += not certain
+        self.by_form[form] += 1
+        self.by_place[place] += 1
+
+    def result(self, release: Release) -> dict[str, Any]:
+        """The section."""
+        digests = shift = None
+        if release.paired:
+            sources = self.sources.ids()
+            digests = hash_dictionary(sources, self.sources.joined, self.ids - sources)
+            shift = self.shifts.result()
+        reached = self.certain or (digests and digests["recovered"]) or (shift and shift["recovered"])
+        found: dict[str, Any] = {
+            "status": "assessed",
+            "reason": "" if release.paired else "without the originals: patterns and uniqueness only",
+            "certain": self.certain,
+            "possible": self.possible,
+            "values": len(self.searched),
+            "files": self.files,
+            "by_form": {str(form): self.by_form[form] for form in Form},
+            "by_place": {place: self.by_place[place] for place in PLACES},
+            "uniqueness": self.uniqueness.result(),
+        }
+        not_run = {"status": "not assessed", "reason": "needs the originals"}
+        found["hash_dictionary"] = digests if digests is not None else not_run
+        found["shift"] = shift if shift is not None else dict(not_run)
+        return found | _verdict(bool(reached), release.paired, len(self.searched))
+
+
+def _verdict(reached: bool, paired: bool, values: int) -> dict[str, str]:
+    if reached:
+        return {"verdict": "linkable", "words": "linkable"}
+    if not paired or not values:
+        return {"verdict": "not assessed", "words": "not assessed"}
+    words = f"no link found by these attackers at N = {values}, upper bound {upper_bound(0, values):.2g}"
+    return {"verdict": "no link found", "words": words}
+
+
+def _content(path: Path | None) -> Content | None:
+    if path is None:
+        return None
+    try:
+        return read_content(path)
+    except (Held, Skipped, OSError):
+        return None
+
+
+def _place(leaf: Leaf | None) -> str:
+    if leaf is None:
+        return "standard text"
+    group = leaf.tag >> 16
+    if any(tag >> 16 & 1 for tag in (leaf.tag, *leaf.parents)):
+        return "private"
+    if leaf.vr == "UI":
+        return "uid"
+    return "pixel group" if group in _PIXEL_GROUPS or group & 0xFF00 == 0x6000 else "standard text"
+
+
+def _stood_there(value: SourceValue, leaf: Leaf, forms: Forms, instance: Instance) -> bool:
+    """Whether a date is the original's at the same place, or stands where the original had nothing.
+
+    Else a date that moved may have come to be one of the patient's others by chance.
+    """
+    original = _content(instance.original)
+    if original is None:
+        return False
+    before = next((each.text for each in original.leaves if each.path == leaf.path), "")
+    if not before:
+        return True
+    return any(hit.value == value for hit in forms.find(before.encode("utf-8", "surrogatepass")))
+
+
+def _dates_in_uids(content: Content, forms: Forms) -> Iterator[SourceValue]:
+    """Dates of the patient that are a component of a UID, alone or with a time, as many systems make them."""
+    dates = [value for value in forms.values if value.sort is Sort.DATE]
+    for leaf in content.leaves if dates else ():
+        if leaf.vr == "UI" and not is_well_known(leaf.text):
+            parts = [part for part in leaf.text.split(".") if len(part) in _TIME_STAMPS]
+            yield from (value for value in dates if any(part.startswith(value.value) for part in parts))
+
+
+def _ids(content: Content, name: str) -> Iterator[str]:
+    """What may be a replaced UID or id in one output."""
+    for leaf in content.leaves:
+        if leaf.vr in _CODES and 0 < len(leaf.text) <= _LONGEST_ID:
+            values = leaf.text.split("\\")
+            yield from (v.strip() for v in values if v and not (leaf.vr == "UI" and is_well_known(v)))
+    yield from (part.rsplit(".dcm", 1)[0] for part in name.split("/"))

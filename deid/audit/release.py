@@ -1,0 +1,342 @@
+"""What is audited: which file of a release comes from which original, and whom it shows."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from deid.core.errors import Held, Skipped, UsageError
+from deid.core.files import InputFile, discover
+from deid.core.journal import Journal
+from deid.core.outcomes import Outcome, Status
+from deid.core.pseudonyms import Pseudonyms
+from deid.dicom.index import DicomRecord, index_file
+
+NIFTI = (".nii", ".nii.gz")
+NO_PATIENT = "no header and no table says whose it is"
+NO_PAIR = "no counterpart on the other side"
+NOT_AN_IMAGE_FILE = "not a DICOM or NIfTI file"
+MISSING = "file not found"
+PAIRS_HELP = (
+    "name the project that made the release (--out, --project or --state; with --key-file where the state is "
+    "gone), or give --pairs FILE: a CSV with the header original,scrubbed and paths relative to the folders."
+)
+
+_Progress = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One file of a release.
+
+    Attributes:
+        original: Where it comes from; None for a release alone.
+        scrubbed: The file.
+        name: Its path in the release, which a recipient sees.
+        patient: Opaque label, such as ``P1``: the same text is the same person.
+        study: Opaque label of the study.
+        series: Opaque label of the series.
+        modality: Modality (0008,0060).
+        view: Projection or orientation, where the header says it.
+    """
+
+    original: Path | None
+    scrubbed: Path
+    name: str
+    patient: str
+    study: str
+    series: str = ""
+    modality: str = ""
+    view: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is audited.
+
+    Attributes:
+        instances: In the order of their names.
+        left_out: Files that are not audited, by reason.
+        paired: The originals are known.
+    """
+
+    instances: tuple[Instance, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    paired: bool = True
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """Every patient once, sorted."""
+        return tuple(sorted({instance.patient for instance in self.instances}))
+
+    def several_studies(self) -> int:
+        """Patients with more than one study."""
+        studies = {(instance.patient, instance.study) for instance in self.instances}
+        return sum(count > 1 for count in Counter(patient for patient, _ in studies).values())
+
+    def modalities(self) -> dict[str, int]:
+        """Files of each modality."""
+        return dict(sorted(Counter(each.modality or "unknown" for each in self.instances).items()))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An output and its original, before anybody looked into them."""
+
+    original: Path | None
+    scrubbed: Path
+    name: str
+    patient: str = ""
+
+
+def journal_pairs(journal: Journal, out: Path, originals: Path | None = None) -> list[Pair]:
+    """The pairs of a project: every released file and its input.
+
+    Args:
+        journal: Of the output.
+        out: The output folder.
+        originals: Where the inputs lie now; None for where they lay in the last run.
+
+    Raises:
+        UsageError: The journal has no run or nothing was released.
+    """
+    runs = journal.runs(1)
+    if not runs:
+        raise UsageError("the project has no run yet; scrub first, or give the two folders.")
+    home = originals if originals is not None else Path(str(runs[0].roots.get("home", "")))
+    released = [outcome for outcome in journal.outcomes.all(Status.RELEASED) if outcome.outputs]
+    if not released:
+        raise UsageError("the project has released nothing, so there is nothing to audit.")
+    paths = journal.paths([outcome.ref for outcome in released])
+    owners = {row.ref: row.patient.hex() for row in journal.inputs.records()}
+    found = [
+        Pair(home / paths[outcome.ref], out / name, name, owners.get(outcome.ref, ""))
+        for outcome in released
+        if outcome.ref in paths
+        for name in _image_outputs(outcome)
+    ]
+    return sorted(found, key=lambda pair: pair.name)
+
+
+def last_output(journals: Sequence[Journal]) -> tuple[Journal, Path]:
+    """The output of the newest run of a project, and its journal.
+
+    Raises:
+        UsageError: No journal has a run.
+    """
+    newest = [(run.started, place) for place, journal in enumerate(journals) for run in journal.runs(1)]
+    if not newest:
+        raise UsageError("the project has no run yet; scrub first, or give the two folders.")
+    journal = journals[max(newest)[1]]
+    return journal, Path(str(journal.runs(1)[0].roots.get("out", "")))
+
+
+def table_pairs(table: Path, originals: Path, scrubbed: Path) -> list[Pair]:
+    """The pairs of a CSV with the columns ``original`` and ``scrubbed``.
+
+    Raises:
+        UsageError: The table cannot be read, or a path leaves its folder.
+    """
+    rows = _rows(table, ("original", "scrubbed"), "--pairs")
+    pairs = [
+        Pair(originals / row["original"], scrubbed / row["scrubbed"], row["scrubbed"])
+        for row in rows
+        if _stays_inside(row["original"]) and _stays_inside(row["scrubbed"])
+    ]
+    if len(pairs) < len(rows):
+        raise UsageError("a path of --pairs leaves its folder; give paths relative to the two folders.")
+    return pairs
+
+
+def keyed_pairs(pseudonyms: Pseudonyms, originals: Path, scrubbed: Path) -> list[Pair]:
+    """The pairs by SOP Instance UIDs and the pseudonyms that a key makes of them."""
+    by_uid: dict[str, Path] = {}
+    for file in _files(originals):
+        record = _index(file.path)
+        if record is not None:
+            by_uid[pseudonyms.uid(record.instance)] = file.path
+    found = []
+    for file in _files(scrubbed):
+        record = _index(file.path)
+        if record is not None and record.instance in by_uid:
+            found.append(Pair(by_uid[record.instance], file.path, file.relative))
+    if not found:
+        raise UsageError(
+            "with the key that was given no file of the release is the output of an original; check the key "
+            "and the folders, or give --pairs."
+        )
+    return found
+
+
+def equal_name_pairs(originals: Path, scrubbed: Path) -> list[Pair]:
+    """The pairs of files with the same relative path.
+
+    Raises:
+        UsageError: Not every file of the release has a namesake.
+    """
+    names = {file.relative: file.path for file in _files(originals)}
+    found = [Pair(names.get(file.relative), file.path, file.relative) for file in _files(scrubbed)]
+    if not found:
+        raise UsageError("the release holds no file; check the folder.")
+    if any(pair.original is None for pair in found):
+        raise UsageError(f"the files of the two folders do not have the same names; {PAIRS_HELP}")
+    return found
+
+
+def released_files(scrubbed: Path) -> list[Pair]:
+    """The files of a release of which no original is known.
+
+    Raises:
+        UsageError: There is none.
+    """
+    found = [Pair(None, file.path, file.relative) for file in _files(scrubbed)]
+    if not found:
+        raise UsageError("the release holds no file; check the folder.")
+    return found
+
+
+def read_release(
+    pairs: Iterable[Pair], patients: Mapping[str, str] | None = None, progress: _Progress | None = None
+) -> Release:
+    """Look into the files: whom they show, by the originals where these are known.
+
+    Args:
+        pairs: The files.
+        patients: Patient by relative path in the release, which goes before all headers.
+        progress: Called with 1 after each file.
+
+    Raises:
+        UsageError: No file can be audited.
+    """
+    left_out: Counter[str] = Counter()
+    found: list[tuple[str, str, str, Instance]] = []
+    paired = False
+    for pair in pairs:
+        paired = paired or pair.original is not None
+        read = _read(pair, patients or {})
+        if isinstance(read, str):
+            left_out[read] += 1
+        else:
+            found.append(read)
+        if progress is not None:
+            progress(1)
+    if not found:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items())) or "no file"
+        raise UsageError(f"no file can be audited ({reasons}); give --patients FILE: a CSV path,patient.")
+    return Release(tuple(_labelled(found)), dict(sorted(left_out.items())), paired)
+
+
+def read_patients(table: Path) -> dict[str, str]:
+    """The patient of each file of the release, from a CSV with the columns ``path`` and ``patient``.
+
+    Raises:
+        UsageError: The table cannot be read, or says two things of one path.
+    """
+    found: dict[str, str] = {}
+    for row in _rows(table, ("path", "patient"), "--patients"):
+        if found.setdefault(row["path"], row["patient"]) != row["patient"]:
+            raise UsageError("--patients names two patients for one path; give one line a path.")
+    return found
+
+
+def _image_outputs(outcome: Outcome) -> Iterator[str]:
+    """Of what a unit gave, the files that show something: no sidecar, no table."""
+    for name in outcome.outputs:
+        if PurePosixPath(name).suffix.lower() not in (".json", ".tsv", ".bval", ".bvec"):
+            yield name
+
+
+def _read(pair: Pair, patients: Mapping[str, str]) -> tuple[str, str, str, Instance] | str:
+    """Patient, study, series and the instance without them; or why it is not audited."""
+    if not pair.scrubbed.is_file() or (pair.original is not None and not pair.original.is_file()):
+        return MISSING
+    given = patients.get(pair.name, pair.patient)
+    if pair.name.lower().endswith(NIFTI):
+        return _read_nifti(pair, given)
+    record = _index(pair.original or pair.scrubbed)
+    if record is None:
+        return NOT_AN_IMAGE_FILE
+    patient = given or (record.patient and "header " + record.patient)
+    if not patient:
+        return NO_PATIENT
+    instance = Instance(
+        pair.original, pair.scrubbed, pair.name, "", "", modality=record.modality.upper(), view=_view(pair)
+    )
+    return patient, record.study, record.series, instance
+
+
+def _read_nifti(pair: Pair, given: str) -> tuple[str, str, str, Instance] | str:
+    """A NIfTI file, whose path says in BIDS of whom it is (``sub-``) and when (``ses-``)."""
+    parts = PurePosixPath(pair.name).parts
+    subject = next((part for part in parts if part.startswith("sub-")), "")
+    session = next((part for part in parts if part.startswith("ses-")), pair.name)
+    patient = given or subject
+    if not patient:
+        return NO_PATIENT
+    kind = parts[-1].split(".")[0].rsplit("_", 1)[-1]
+    instance = Instance(pair.original, pair.scrubbed, pair.name, "", "", modality="MR", view=kind)
+    return patient, f"{patient}/{session}", pair.name, instance
+
+
+def _view(pair: Pair) -> str:
+    from deid.dicom.image_facts import facts_of
+    from deid.dicom.pixels import read_header
+
+    try:
+        return facts_of(read_header(pair.original or pair.scrubbed)).view
+    except (Held, Skipped, OSError):
+        return ""
+
+
+def _labelled(found: list[tuple[str, str, str, Instance]]) -> Iterator[Instance]:
+    """The same with opaque labels: numbers in the order of the outputs' names."""
+    from dataclasses import replace
+
+    labels: tuple[dict[str, str], ...] = ({}, {}, {})
+    for patient, study, series, instance in sorted(found, key=lambda each: each[3].name):
+        keys = (patient, f"{patient}\x1f{study}", f"{patient}\x1f{study}\x1f{series}")
+        named = [
+            known.setdefault(key, f"{letter}{len(known) + 1}")
+            for known, key, letter in zip(labels, keys, "PTS", strict=True)
+        ]
+        yield replace(instance, patient=named[0], study=named[1], series=named[2])
+
+
+def _index(path: Path) -> DicomRecord | None:
+    try:
+        return index_file(path)
+    except (Held, Skipped, OSError):
+        return None
+
+
+def _files(root: Path) -> Iterator[InputFile]:
+    if not root.is_dir():
+        raise UsageError("ORIGINALS and SCRUBBED are folders; one that was given is none.")
+    yield from sorted(
+        (file for file in discover(root) if isinstance(file, InputFile)), key=lambda file: file.relative
+    )
+
+
+def _rows(table: Path, columns: tuple[str, ...], option: str) -> list[dict[str, str]]:
+    """The rows of a table that the user wrote."""
+    wanted = f"{option} takes a CSV file in UTF-8 with the header {','.join(columns)}"
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            if not set(columns) <= set(reader.fieldnames or ()):
+                raise UsageError(f"{wanted}; the one given has other columns.")
+            rows = [{name: (row[name] or "").strip() for name in columns} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        raise UsageError(f"{wanted}; the one given cannot be read.") from None
+    if not rows or not all(all(row.values()) for row in rows):
+        raise UsageError(f"{wanted}; the one given has an empty line, or none.")
+    return rows
+
+
+def _stays_inside(relative: str) -> bool:
+    path = PurePosixPath(relative.replace(os.sep, "/"))
+    return not path.is_absolute() and ".." not in path.parts

@@ -1,0 +1,59 @@
+"""How many patients of a release look alike by what was kept of them (k-anonymity, Sweeney 2002)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import date
+from typing import Any
+
+from deid.audit.leaves import Content
+from deid.core.matching import parse_date
+
+QUASI_IDENTIFIERS = {
+    "PatientSex": 0x00100040,
+    "PatientAge": 0x00101010,
+    "PatientSize": 0x00101020,
+    "PatientWeight": 0x00101030,
+    "EthnicGroup": 0x00102160,
+    "Modality": 0x00080060,
+    "ManufacturerModelName": 0x00081090,
+    "StudyWeekday": 0x00080020,
+}
+_WEEKDAY = "StudyWeekday"
+_CLASSES = ("1", "2-4", "5+")
+
+
+class Uniqueness:
+    """Collects the kept quasi-identifiers of the patients."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, set[tuple[str, str]]] = defaultdict(set)
+
+    def add(self, patient: str, content: Content) -> None:
+        """Take the values of one file of the release."""
+        known = self._values[patient]
+        for name, tag in QUASI_IDENTIFIERS.items():
+            text = content.text(tag)
+            value = _weekday(text) if name == _WEEKDAY else text
+            if value:
+                known.add((name, value))
+
+    def result(self) -> dict[str, Any]:
+        """The attributes that any patient has, and patients by the number of those that look like them."""
+        groups = Counter(frozenset(values) for values in self._values.values())
+        sizes: Counter[str] = Counter()
+        for count in groups.values():
+            sizes[_CLASSES[0] if count == 1 else _CLASSES[1] if count < 5 else _CLASSES[2]] += count
+        names = {name for values in self._values.values() for name, _ in values}
+        return {
+            "quasi_identifiers": [name for name in QUASI_IDENTIFIERS if name in names],
+            "k": {name: sizes[name] for name in _CLASSES},
+        }
+
+
+def _weekday(text: str) -> str:
+    found = parse_date(text)
+    try:
+        return str(date(*found).weekday()) if found is not None else ""
+    except ValueError:
+        return ""

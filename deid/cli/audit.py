@@ -1,0 +1,148 @@
+"""``mami-deid audit``: attack a release, and report what the attacks reach."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deid.cli.project import KeyFile, OutOption, ProjectName, StateFolder, prompt
+from deid.cli.terminal import ProgressLine, print_json
+
+if TYPE_CHECKING:
+    from deid.workflows.audit import Audit
+
+Folders = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[ORIGINALS] [SCRUBBED]",
+        help="Two folders; or a release alone; or none, for the last run of a project.",
+    ),
+]
+Report = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="New or empty folder; else ./audit-DATE-TIME.")
+]
+Attacks = Annotated[
+    list[str] | None,
+    typer.Option("--attack", help="reid, linkage, inversion, header or utility; repeatable; else all."),
+]
+EffortOption = Annotated[str, typer.Option(help="quick, or full: train attackers to the end.")]
+Require = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="EXPR", help="A gate such as 'header.certain==0'; repeatable; status 5 if any fails."
+    ),
+]
+Allow = Annotated[bool, typer.Option(help="What was not assessed passes a gate.")]
+Pairs = Annotated[
+    Path | None, typer.Option(metavar="CSV", help="original,scrubbed: paths in the two folders.")
+]
+Patients = Annotated[
+    Path | None, typer.Option(metavar="CSV", help="path,patient of released files; goes before headers.")
+]
+Labels = Annotated[
+    Path | None, typer.Option(metavar="CSV", help="path,labels of released files, for utility.")
+]
+RecipeFile = Annotated[Path | None, typer.Option(help="Recipe that the release was made by.")]
+Preset = Annotated[str, typer.Option(help="research or basic; where no recipe is given.")]
+Model = Annotated[str | None, typer.Option(help="Anonymizer that made the release, by name or folder.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")]
+Device = Annotated[str, typer.Option(help="Where networks run: auto, cpu, cuda or mps.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print audit.json on standard output.")]
+Schema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of audit.json and end.")]
+
+
+def command(
+    folders: Folders = None,
+    report: Report = None,
+    attack: Attacks = None,
+    effort: EffortOption = "quick",
+    require: Require = None,
+    allow_not_assessed: Allow = False,
+    pairs: Pairs = None,
+    patients: Patients = None,
+    labels: Labels = None,
+    recipe: RecipeFile = None,
+    preset: Preset = "research",
+    model: Model = None,
+    out: OutOption = None,
+    project: ProjectName = None,
+    state: StateFolder = None,
+    key_file: KeyFile = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: AsJson = False,
+    schema: Schema = False,
+) -> None:
+    """Attack a release and report what the attacks reach, as audit.json and audit.html.
+
+    The report holds counts, quantiles and curves, and may be shared. It says "linkable", "no link found by
+    these attackers" or "not assessed": that an attack failed shows nothing of attacks that were not tried.
+    """
+    if schema:
+        _print_schema()
+        return
+    from deid.audit.gates import parse_gate
+    from deid.workflows.audit import Attack, AuditOptions, Effort, audit
+    from deid.workflows.audit.options import device_named, one_of
+
+    originals, scrubbed = _sides(folders or [])
+    options = AuditOptions(
+        report=report if report is not None else Path(f"audit-{datetime.now():%Y%m%d-%H%M%S}"),
+        originals=originals,
+        scrubbed=scrubbed,
+        out=out,
+        project=project,
+        state=state,
+        key_file=key_file,
+        pairs=pairs,
+        patients=patients,
+        labels=labels,
+        recipe=recipe,
+        preset=preset,
+        attacks=tuple(one_of(Attack, "--attack", word) for word in attack or ()),
+        effort=one_of(Effort, "--effort", effort),
+        gates=tuple(map(parse_gate, require or ())),
+        allow_not_assessed=allow_not_assessed,
+        model=model,
+        seed=seed,
+        device=device_named(device),
+    )
+    with ProgressLine() as progress:
+        done = audit(options, progress.update, prompt())
+    _tell(done)
+    if json:
+        print_json(done.result)
+    raise typer.Exit(done.exit_status)
+
+
+def _sides(folders: list[Path]) -> tuple[Path | None, Path | None]:
+    from deid.core.errors import UsageError
+
+    if len(folders) > 2:
+        raise UsageError("give at most two folders: ORIGINALS and SCRUBBED.")
+    if len(folders) == 2:
+        return folders[0], folders[1]
+    return None, folders[0] if folders else None
+
+
+def _print_schema() -> None:
+    from deid.audit.schema import schema
+
+    print_json(schema())
+
+
+def _tell(done: Audit) -> None:
+    """The verdicts, what was left out, failed gates and the place of the report, on standard error."""
+    for threat, verdict, words in done.rows():
+        typer.echo(f"{threat:<10} {verdict:<14} {words}", err=True)
+    for reason, count in done.left_out.items():
+        typer.echo(f"left out: {count} ({reason})", err=True)
+    for gate in done.result["gates"]:
+        if not gate["passed"]:
+            found = gate["reason"] or f"found {gate['found']:g}"
+            typer.echo(f"gate failed: {gate['expression']} ({found})", err=True)
+    for path in done.files:
+        typer.echo(str(path), err=True)

@@ -1,0 +1,289 @@
+"""``audit``: attack a release, write down what the attacks reach, and check it against gates.
+
+Everything that leaves is ``audit.json``: counts, quantiles and curves; the page is made of it alone. It is
+written anew after each attack, so that what was found is kept if the audit is stopped.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from deid import __version__
+from deid.audit import ATTACKS
+from deid.audit.gates import check_gates
+from deid.audit.release import Release, read_patients, read_release
+from deid.core.errors import ExitStatus, Held, UsageError
+from deid.core.noise import NoiseCounter
+from deid.dicom.profile import editions
+from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
+from deid.workflows.audit.folder import PAGE, RESULT, ReportFolder
+from deid.workflows.audit.options import Attack, AuditOptions, Effort
+from deid.workflows.audit.sources import Found, Prompt, find_pairs
+
+if TYPE_CHECKING:
+    from deid.audit.pictures import AuditImages
+    from deid.workflows.audit.networks import Networks
+
+__all__ = ["Attack", "Audit", "AuditOptions", "Effort", "audit"]
+
+SCHEMA = 1
+THREATS = ("reid", "linkage", "inversion", "header")
+LINKABLE, NO_LINK, NOT_ASSESSED = "linkable", "no link found", "not assessed"
+NOT_WANTED, STOPPED = "not asked for", "the audit ended before"
+_PICTURES = (Attack.REID, Attack.LINKAGE, Attack.INVERSION, Attack.UTILITY)
+_LEAST_CHANGE = 1e-3
+"""Of a range of 1: what rounding does is no change."""
+_MOST = {Effort.QUICK: 2_000, Effort.FULL: 20_000}
+
+Progress = Callable[[str, int, int | None], object]
+Section = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit gave.
+
+    Attributes:
+        folder: Where the report lies.
+        result: What ``audit.json`` holds.
+        left_out: Files and images that were not audited, by reason.
+    """
+
+    folder: Path
+    result: dict[str, Any]
+    left_out: Mapping[str, int]
+
+    @property
+    def exit_status(self) -> ExitStatus:
+        """Whether every gate was passed."""
+        passed = all(gate["passed"] for gate in self.result["gates"])
+        return ExitStatus.RELEASED if passed else ExitStatus.AUDIT_GATE
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """The result and its page."""
+        return self.folder / RESULT, self.folder / PAGE
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Threat, verdict and words, for a short table."""
+        sections = ((name, self.result[name]) for name in THREATS)
+        return [
+            (name, section.get("verdict", NOT_ASSESSED), section.get("reason") or section.get("words", ""))
+            for name, section in sections
+        ]
+
+
+def audit(options: AuditOptions, progress: Progress, prompt: Prompt = None) -> Audit:
+    """Attack a release.
+
+    Args:
+        options: Of the audit.
+        progress: Is told how far it is: a phase, how many more are done, how many there are.
+        prompt: Asks for the passphrase of an encrypted key; None where nobody can be asked.
+
+    Raises:
+        UsageError: The release, its originals, a model or the options cannot be used.
+    """
+    NoiseCounter.installed()  # what the libraries say holds values of the files
+    options.check()
+    recipe = load_recipe(options.recipe) if options.recipe else preset_recipe(options.preset)
+    found = find_pairs(options, prompt)
+    folder = ReportFolder(options.report, found.roots)
+    run = _Run(options, recipe, found, folder, progress)
+    with run.timed("pairs"):
+        patients = read_patients(options.patients) if options.patients else {}
+        release = read_release(found.pairs, patients, lambda n: progress("pairs", n, len(found.pairs)))
+    run.begin(release)
+    run.attack_headers(release)
+    if any(options.wants(attack) for attack in _PICTURES):
+        run.attack_pictures(release)
+    return run.end()
+
+
+@dataclass
+class _Run:
+    """One audit under way."""
+
+    options: AuditOptions
+    recipe: Recipe
+    found: Found
+    folder: ReportFolder
+    progress: Progress
+    result: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def begin(self, release: Release) -> None:
+        """Write down what is audited, with nothing assessed yet."""
+        self.left_out.update(release.left_out)
+        self.result = {
+            "schema": SCHEMA,
+            "tool": {"name": "mami-deid", "version": __version__},
+            "manifest": {
+                "python": platform.python_version(),
+                "torch": None,
+                "options": self.options.shown(),
+                "models": {},
+                "recipe": self.recipe.digest(),
+                "seconds": self.seconds,
+                # The digest of the recipe binds those of the other sources as well.
+                "editions": {k: v for k, v in editions().items() if k.startswith("DICOM PS")},
+            },
+            "release": {
+                "mode": "pairs" if release.paired else "release",
+                "patients": len(release.patients),
+                "patients_with_several_studies": release.several_studies(),
+                "images": len(release.instances),
+                "pairs": len(release.instances) if release.paired else 0,
+                "modalities": release.modalities(),
+            },
+        }
+        for attack in ("reid", "linkage", "inversion", "header"):
+            wanted = self.options.wants(Attack(attack))
+            self.result[attack] = _not_assessed(STOPPED if wanted else NOT_WANTED)
+        for name, what in (("text", "detector of text"), ("face", "detector of faces")):
+            self.result[name] = _not_assessed(f"there is no {what} yet")
+        wanted = self.options.wants(Attack.UTILITY)
+        self.result["utility"] = _unjudged(_not_assessed(STOPPED if wanted else NOT_WANTED))
+        self.result |= {"gates": [], "verdict": NOT_ASSESSED}
+        self.folder.save(self.result)
+
+    def attack_headers(self, release: Release) -> None:
+        """What the headers still say."""
+        total = len(release.instances) * (1 + release.paired)
+        profile = self.recipe.profile()
+        self._attack(
+            Attack.HEADER,
+            lambda: ATTACKS["header"](release, profile, lambda n: self.progress("header", n, total)),
+        )
+
+    def attack_pictures(self, release: Release) -> None:
+        """What the pictures still say; both sides are read once for all attacks."""
+        import torch
+
+        from deid.workflows.audit.images import chosen_items, load_pictures
+        from deid.workflows.audit.networks import load_networks
+
+        options, most = self.options, _MOST[self.options.effort]
+        modalities = release.modalities()
+        networks = load_networks(modalities, options.model, self.found.model, options.device)
+        self.result["manifest"] |= {
+            "torch": torch.__version__,
+            "models": dict(sorted(networks.digests.items())),
+        }
+        total = len(chosen_items(release, most, options.seed))
+        with TemporaryDirectory(prefix="mami-deid-") as private:
+            with self.timed("images"):
+                pictures = load_pictures(
+                    release,
+                    networks.size,
+                    most,
+                    options.seed,
+                    options.labels,
+                    Path(private),
+                    lambda n: self.progress("images", n, total),
+                )
+            self.left_out.update(pictures.left_out)
+            if pictures.images is None:
+                self._no_pictures()
+                return
+            self.result["release"]["images"] = len(pictures.images)
+            self._attack_each(pictures.images, networks, Path(private))
+
+    def _attack_each(self, images: AuditImages, networks: Networks, private: Path) -> None:
+        """Every attack on pictures, one after the other."""
+        from deid.audit.inversion import InversionOptions
+        from deid.audit.reid import ReidOptions
+        from deid.training.audit_attacker import AttackerTrainer, AuditTraining, RestorerTrainer
+
+        options, effort = self.options, self.options.effort
+        training = replace(AuditTraining.of(effort.value, private), device=options.device)
+        trainer = AttackerTrainer(training)
+        restorer = RestorerTrainer(training) if _is_changed(images) else None
+        reid = ReidOptions.of(effort.value, options.seed)
+        recognisers = networks.frozen | networks.shipped
+        strength = self.found.strength if self.found.model else None
+        calls: dict[Attack, Callable[[], Section]] = {
+            Attack.REID: lambda: ATTACKS["reid"](images, networks.frozen, trainer, reid, networks.shipped),
+            Attack.LINKAGE: lambda: ATTACKS["linkage"](images, recognisers, seed=options.seed),
+            Attack.INVERSION: lambda: ATTACKS["inversion"](
+                images,
+                networks.anonymizer,
+                strength,
+                recognisers,
+                restorer,
+                InversionOptions.of(effort.value, options.seed),
+            ),
+            Attack.UTILITY: lambda: ATTACKS["utility"](images, networks.classifier, seed=options.seed),
+        }
+        for number, (attack, call) in enumerate(calls.items()):
+            self.progress("attacks", 1 if number else 0, len(calls))
+            self._attack(attack, call)
+
+    def _attack(self, attack: Attack, call: Callable[[], Section]) -> None:
+        """One attack; if it cannot be run, the others still are."""
+        if not self.options.wants(attack):
+            return
+        with self.timed(attack):
+            try:
+                section = call()
+            except (UsageError, Held) as refused:
+                section = _not_assessed(str(refused))
+        self.result[attack] = section if attack is not Attack.UTILITY else _unjudged(section)
+        self.folder.save(self.result)
+
+    def _no_pictures(self) -> None:
+        for attack in _PICTURES:
+            if self.options.wants(attack):
+                section = _not_assessed("no picture of the release could be read on both sides")
+                self.result[attack] = section if attack is not Attack.UTILITY else _unjudged(section)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Note how long a phase took, in seconds."""
+        started = time.perf_counter()
+        yield
+        self.seconds[str(phase)] = round(time.perf_counter() - started, 3)
+
+    def end(self) -> Audit:
+        """Judge, check the gates, and write the report."""
+        from deid.audit.report import render
+
+        self.result["verdict"] = _overall(self.result)
+        gates = check_gates(
+            self.options.gates, self.result, allow_not_assessed=self.options.allow_not_assessed
+        )
+        self.result["gates"] = [gate.to_json() for gate in gates]
+        self.folder.save(self.result)
+        self.folder.save_page(render(self.result))
+        return Audit(self.folder.path, self.result, dict(sorted(self.left_out.items())))
+
+
+def _overall(result: Mapping[str, Any]) -> str:
+    """The worst verdict of all threats; what was not assessed says nothing."""
+    verdicts = {result[name].get("verdict") for name in THREATS}
+    return next((verdict for verdict in (LINKABLE, NO_LINK) if verdict in verdicts), NOT_ASSESSED)
+
+
+def _is_changed(images: AuditImages) -> bool:
+    """Whether there is anything to undo."""
+    if images.originals is None:
+        return False
+    pairs = zip(images.originals, images.scrubbed, strict=True)
+    return any(abs(original - scrubbed).max() > _LEAST_CHANGE for original, scrubbed in pairs)
+
+
+def _not_assessed(reason: str) -> Section:
+    return {"status": NOT_ASSESSED, "reason": reason, "verdict": NOT_ASSESSED, "words": NOT_ASSESSED}
+
+
+def _unjudged(section: Section) -> Section:
+    """Utility is no threat, so nothing is judged."""
+    return {name: value for name, value in section.items() if name not in ("verdict", "words")}

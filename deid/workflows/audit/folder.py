@@ -1,0 +1,69 @@
+"""The folder of a report: where it may lie, and files that are whole from the moment they appear."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from deid.core.errors import UsageError
+from deid.core.files import lies_inside, strerror, sync_folder
+
+RESULT, PAGE = "audit.json", "audit.html"
+
+
+class ReportFolder:
+    """Where an audit writes.
+
+    Args:
+        path: A new or empty folder; made with the first file.
+        roots: Folders that it may not lie in: the release would carry it along.
+
+    Raises:
+        UsageError: It lies in one of them or holds something.
+    """
+
+    def __init__(self, path: Path, roots: Sequence[Path]) -> None:
+        if any(lies_inside(path, root) for root in roots):
+            raise UsageError("--report lies inside one of the audited folders; name one outside them.")
+        try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise UsageError("--report is not empty; name a new or an empty folder.")
+        except OSError as error:
+            raise UsageError(f"--report cannot be read: {strerror(error)}.") from None
+        self.path = path
+
+    def save(self, result: Mapping[str, Any]) -> None:
+        """Write ``audit.json``, in place of an earlier state of the same audit."""
+        self._write(RESULT, json_text(result))
+
+    def save_page(self, page: str) -> None:
+        """Write ``audit.html``."""
+        self._write(PAGE, page)
+
+    def _write(self, name: str, text: str) -> None:
+        partial = self.path / f".{name}-{os.urandom(4).hex()}"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    stream.write(text.encode("utf-8"))
+                    stream.flush()
+                    os.fsync(descriptor)
+                    os.fchmod(stream.fileno(), 0o644)
+                partial.replace(self.path / name)
+            finally:
+                with suppress(FileNotFoundError):
+                    partial.unlink()
+            sync_folder(self.path)
+        except OSError as error:
+            raise UsageError(f"the report cannot be written: {strerror(error)}.") from None
+
+
+def json_text(result: Mapping[str, Any]) -> str:
+    """The text of ``audit.json``; numbers that JSON has no word for are refused."""
+    return json.dumps(result, indent=2, allow_nan=False) + "\n"

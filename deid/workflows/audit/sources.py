@@ -1,0 +1,104 @@
+"""From the command line to the pairs of originals and outputs: journal, table, key, or equal names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deid.audit.release import (
+    Pair,
+    equal_name_pairs,
+    journal_pairs,
+    keyed_pairs,
+    last_output,
+    released_files,
+    table_pairs,
+)
+from deid.core.errors import UsageError
+from deid.core.journal import Journal
+from deid.core.keys import load_key
+from deid.core.outcomes import Status
+from deid.core.project import Project, ProjectOptions
+from deid.core.pseudonyms import Pseudonyms
+from deid.workflows.audit.options import AuditOptions
+
+_CHANGED = "identity"  # where scrub notes in an outcome what it did to the pixels
+Prompt = Callable[[], str] | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files to audit.
+
+    Attributes:
+        pairs: Outputs with their originals.
+        roots: Folders that no report may lie in.
+        model: Anonymizer that changed most of the images; empty if nothing says it.
+        strength: Its strength, 0..1.
+    """
+
+    pairs: list[Pair]
+    roots: tuple[Path, ...]
+    model: str = ""
+    strength: float = 1.0
+
+
+def find_pairs(options: AuditOptions, prompt: Prompt = None) -> Found:
+    """Find what is audited.
+
+    Raises:
+        UsageError: There is nothing, or it cannot be told which output comes from which original.
+    """
+    originals, scrubbed = options.originals, options.scrubbed
+    if scrubbed is None:
+        return _of_project(options, prompt)
+    if originals is None:
+        return Found(released_files(scrubbed), (scrubbed,))
+    roots = (originals, scrubbed)
+    if options.pairs is not None:
+        return Found(table_pairs(options.pairs, originals, scrubbed), roots)
+    where = ProjectOptions(scrubbed, options.project, options.state, options.key_file)
+    if where.folder().is_dir():
+        with Project.open(where, create=False, prompt=prompt) as project, project.journal() as journal:
+            return _of_journal(journal, scrubbed, originals)
+    if options.project is not None or options.state is not None:
+        raise UsageError("there is no such project; check --project or --state.")
+    if options.key_file is not None:
+        key = load_key(Path("unused"), options.key_file, {}, prompt)
+        return Found(keyed_pairs(Pseudonyms(key), originals, scrubbed), roots)
+    return Found(equal_name_pairs(originals, scrubbed), roots)
+
+
+def _of_project(options: AuditOptions, prompt: Prompt) -> Found:
+    """The last run of the project that ``--out``, ``--project`` or ``--state`` names."""
+    if options.out is None and options.project is None and options.state is None:
+        raise UsageError(
+            "say what to audit: ORIGINALS and SCRUBBED, or SCRUBBED alone, or a project by --out, --project "
+            "or --state."
+        )
+    where = ProjectOptions(options.out, options.project, options.state, options.key_file)
+    with Project.open(where, create=False, prompt=prompt) as project:
+        if options.out is not None:
+            with project.journal() as journal:
+                return _of_journal(journal, options.out, None)
+        journals = project.journals()
+        try:
+            newest, out = last_output(journals)
+            return _of_journal(newest, out, None)
+        finally:
+            for each in journals:
+                each.close()
+
+
+def _of_journal(journal: Journal, out: Path, originals: Path | None) -> Found:
+    pairs = journal_pairs(journal, out, originals)
+    changed: Counter[tuple[str, float]] = Counter()
+    for outcome in journal.outcomes.all(Status.RELEASED):
+        noted = outcome.details.get(_CHANGED)
+        if isinstance(noted, dict):
+            changed[str(noted.get("model", "")), float(noted.get("strength", 1.0))] += 1
+    model, strength = changed.most_common(1)[0][0] if changed else ("", 1.0)
+    home = originals if originals is not None else Path(str(journal.runs(1)[0].roots.get("home", "")))
+    return Found(pairs, (home, out), model, strength)

@@ -1,0 +1,237 @@
+"""``audit`` from the folders to the report: what is written, what is refused, what is never written."""
+
+import json
+import shutil
+import stat
+
+import jsonschema
+import pytest
+from builders.anonymizers import save_models
+from workflows.command import Tool
+
+from deid.audit import schema
+from deid.core.errors import UsageError
+from deid.training.audit_attacker import AuditTraining
+from deid.training.phantoms import make_cohort, write_dicom
+from deid.workflows.audit import Attack, AuditOptions, audit
+
+PATIENTS, STUDIES = 6, 2
+
+
+@pytest.fixture(scope="module")
+def scrubbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    cohort = make_cohort(PATIENTS, STUDIES, 1, "chest", 32)
+    write_dicom(cohort, folder / "in")
+    tool = Tool(folder)
+    tool.direct(folder / "in")
+    tool.source, tool.cohort = folder / "in", cohort
+    return tool
+
+
+def audited(report, **options):
+    told = []
+    given = {"attacks": (Attack.HEADER,)} | options
+    done = audit(AuditOptions(report, **given), lambda *step: told.append(step))
+    assert told
+    return done
+
+
+def read(done):
+    result = json.loads((done.folder / "audit.json").read_text())
+    assert result == done.result
+    jsonschema.validate(result, schema.schema())
+    return result
+
+
+def test_the_last_run_of_a_project_is_audited(tmp_path, scrubbed):
+    done = audited(tmp_path / "report", state=scrubbed.state)
+    result = read(done)
+    assert result["release"] == {
+        "mode": "pairs",
+        "patients": PATIENTS,
+        "patients_with_several_studies": PATIENTS,
+        "images": PATIENTS * STUDIES,
+        "pairs": PATIENTS * STUDIES,
+        "modalities": result["release"]["modalities"],
+    }
+    assert result["header"]["status"] == "assessed"
+    assert result["header"]["certain"] == 0
+    assert result["reid"]["status"] == result["utility"]["status"] == "not assessed"
+    assert result["verdict"] == "no link found"
+    assert done.exit_status == 0
+    assert [row[0] for row in done.rows()] == ["reid", "linkage", "inversion", "header"]
+
+
+def test_an_audit_of_headers_says_nothing_of_networks(tmp_path, scrubbed):
+    manifest = read(audited(tmp_path / "report", state=scrubbed.state))["manifest"]
+    assert manifest["torch"] is None
+    assert manifest["models"] == {}
+    assert len(manifest["recipe"]) == 64
+
+
+def test_all_attacks_run_on_a_copy_and_find_it_linkable(tmp_path, scrubbed):
+    shutil.copytree(scrubbed.source, tmp_path / "copy", ignore=shutil.ignore_patterns("*.csv"))
+    done = audited(tmp_path / "report", originals=scrubbed.source, scrubbed=tmp_path / "copy", attacks=())
+    result = read(done)
+    assert result["header"]["verdict"] == result["linkage"]["verdict"] == "linkable"
+    assert result["verdict"] == "linkable"
+    assert result["utility"]["pixels_unchanged"] == 1
+    assert {"images", "header", "reid", "linkage", "utility"} <= result["manifest"]["seconds"].keys()
+    page = (done.folder / "audit.html").read_text()
+    assert "linkable" in page.lower()
+
+
+def test_the_anonymizer_that_the_journal_names_is_undone(tmp_path, monkeypatch):
+    """With its own weights, at the strength that was used; the restorer learns for a moment only."""
+    monkeypatch.setenv("MAMI_DEID_MODELS", str(save_models(tmp_path / "models", views=())))
+    monkeypatch.setattr(
+        AuditTraining, "of", lambda effort, folder: AuditTraining(restorer_steps=2, folder=folder)
+    )
+    write_dicom(make_cohort(2 * PATIENTS, STUDIES, 1, "chest", 48, ("DX",)), tmp_path / "in")
+    tool = Tool(tmp_path)
+    assert tool.direct(tmp_path / "in", device="cpu").changed.total() > 0
+    result = read(audited(tmp_path / "report", state=tool.state, attacks=(), device="cpu"))
+    assert {"scrubber", "critic", "fresh"} <= result["manifest"]["models"].keys()
+    assert result["inversion"]["status"] == "assessed", result["inversion"]["reason"]
+    assert {"fixed_point", "gradient_descent", "trained_restorer"} <= result["inversion"]["methods"].keys()
+    assert result["utility"]["pixels_unchanged"] < 1
+
+
+def test_a_release_alone_is_audited_as_far_as_it_goes(tmp_path, scrubbed):
+    result = read(audited(tmp_path / "report", scrubbed=scrubbed.out, attacks=()))
+    assert result["release"]["mode"] == "release"
+    assert result["release"]["pairs"] == 0
+    assert result["header"]["uniqueness"]["k"]["5+"] <= PATIENTS
+    assert result["linkage"]["status"] == result["inversion"]["status"] == "not assessed"
+
+
+def test_files_are_readable_by_all_and_nothing_else_is_left(tmp_path, scrubbed):
+    done = audited(tmp_path / "report", state=scrubbed.state)
+    assert sorted(path.name for path in done.folder.iterdir()) == ["audit.html", "audit.json"]
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o644 for path in done.files)
+
+
+def test_no_identifier_pseudonym_or_path_is_in_the_report(tmp_path, scrubbed):
+    done = audited(tmp_path / "report", originals=scrubbed.source, scrubbed=scrubbed.source)
+    text = "".join(path.read_text() for path in done.files)
+    values = {
+        value for study in scrubbed.cohort.studies for value in study.person.identifiers if len(value) > 4
+    }
+    pseudonyms = {path.name for path in scrubbed.out.iterdir()}
+    assert values
+    assert [value for value in values | pseudonyms | {str(tmp_path)} if value in text] == []
+
+
+def test_gates_are_checked(tmp_path, scrubbed):
+    from deid.audit.gates import parse_gate
+
+    gates = tuple(map(parse_gate, ["header.certain==0", "header.files>100", "reid.adaptive.auc<0.6"]))
+    done = audited(tmp_path / "one", state=scrubbed.state, gates=gates)
+    assert [gate["passed"] for gate in read(done)["gates"]] == [True, False, False]
+    assert done.exit_status == 5
+    done = audited(tmp_path / "two", state=scrubbed.state, gates=gates[::2], allow_not_assessed=True)
+    assert done.exit_status == 0
+
+
+def test_an_attack_that_cannot_run_leaves_the_others(tmp_path, scrubbed, monkeypatch):
+    def refuse(*arguments, **options):
+        raise UsageError("this attack needs more images.")
+
+    monkeypatch.setattr(
+        "deid.workflows.audit.ATTACKS", {"header": refuse, "utility": refuse, "linkage": _empty}
+    )
+    wanted = (Attack.HEADER, Attack.LINKAGE, Attack.UTILITY)
+    result = read(audited(tmp_path / "report", state=scrubbed.state, attacks=wanted))
+    assert result["header"]["reason"] == result["utility"]["reason"] == "this attack needs more images."
+    assert result["linkage"]["methods"] == {}
+
+
+def _empty(*arguments, **options):
+    return {"status": "assessed", "verdict": "not assessed", "words": "not assessed", "methods": {}}
+
+
+def test_what_was_found_is_kept_if_the_audit_stops(tmp_path, scrubbed, monkeypatch):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    from deid.audit.header import header
+
+    monkeypatch.setattr("deid.workflows.audit.ATTACKS", {"header": header, "linkage": stop})
+    with pytest.raises(KeyboardInterrupt):
+        audited(tmp_path / "report", state=scrubbed.state, attacks=(Attack.HEADER, Attack.LINKAGE))
+    result = json.loads((tmp_path / "report" / "audit.json").read_text())
+    jsonschema.validate(result, schema.schema())
+    assert result["header"]["status"] == "assessed"
+    assert result["linkage"]["reason"] == "the audit ended before"
+
+
+def test_reports_inside_the_audited_folders_are_refused(tmp_path, scrubbed):
+    for folder in (scrubbed.out, scrubbed.source):
+        with pytest.raises(UsageError, match="--report lies inside"):
+            audited(folder / "report", state=scrubbed.state)
+        assert not (folder / "report").exists()
+    with pytest.raises(UsageError, match="--report lies inside"):
+        audited(scrubbed.out / "report", scrubbed=scrubbed.out)
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path, scrubbed):
+    (tmp_path / "note").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        audited(tmp_path, state=scrubbed.state)
+    assert (tmp_path / "note").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "say what to audit"),
+        ({"pairs": "x.csv", "scrubbed": "there"}, "--pairs needs"),
+        ({"scrubbed": "there", "out": "out"}, "not both"),
+        ({"scrubbed": "there"}, "folders"),
+        ({"out": "out"}, "no such project"),
+    ],
+)
+def test_options_that_say_too_little_or_too_much_are_refused(tmp_path, options, message):
+    places = {name: tmp_path / value for name, value in options.items()}
+    with pytest.raises(UsageError, match=message):
+        audited(tmp_path / "report", **places)
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_wrong_key_is_named(tmp_path, scrubbed):
+    key = tmp_path / "key"
+    key.write_text("ab" * 32)
+    key.chmod(0o600)
+    with pytest.raises(UsageError, match="key"):
+        audited(tmp_path / "report", state=scrubbed.state, key_file=key)
+
+
+def test_the_command_prints_a_table_and_json(tmp_path, scrubbed):
+    report = tmp_path / "report"
+    common = ("audit", "--state", scrubbed.state, "--attack", "header", "--report", report)
+    done = scrubbed.run(*common, "--json", "--require", "header.certain==0", status=0)
+    assert json.loads(done.stdout) == json.loads((report / "audit.json").read_text())
+    assert b"header     no link found" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("--require", "header.certain>0"), 5, "gate failed: header.certain>0.0 (found 0)"),
+        (("--require", "header.certain"), 2, "a gate is"),
+        (("--device", "gpu"), 2, "--device takes one of"),
+        (("--attack", "magic"), 2, "--attack takes one of"),
+        (("--effort", "none"), 2, "--effort takes one of"),
+        (("one", "two", "three"), 2, "at most two folders"),
+    ],
+)
+def test_the_command_ends_with_its_documented_status(tmp_path, scrubbed, arguments, status, message):
+    attack = () if "--attack" in arguments else ("--attack", "header")
+    common = ("--state", scrubbed.state, "--report", tmp_path / "report")
+    done = scrubbed.run("audit", *arguments, *attack, *common, status=status)
+    assert message in done.stderr.decode()
+
+
+def test_the_command_prints_the_schema(scrubbed):
+    assert json.loads(scrubbed.run("audit", "--schema", status=0).stdout) == schema.schema()

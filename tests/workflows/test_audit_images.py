@@ -1,0 +1,131 @@
+"""The pictures of an audit: both sides alike, volumes as slices, labels by file."""
+
+import numpy as np
+import pytest
+from builders.anonymizers import save_models
+
+from deid.audit.release import Instance, Release, equal_name_pairs, read_release
+from deid.core.errors import UsageError
+from deid.training.phantoms import make_cohort, write_dicom
+from deid.workflows.audit.images import UNEQUAL, chosen_items, load_pictures
+from deid.workflows.audit.networks import DEFAULT_SIZE, load_networks
+
+
+def release_of(tmp_path, kind="chest", patients=3, size=32):
+    write_dicom(make_cohort(patients, 2, 1, kind, size), tmp_path / "in")
+    (tmp_path / "in" / "manifest.csv").unlink()
+    return read_release(equal_name_pairs(tmp_path / "in", tmp_path / "in"))
+
+
+def load(release, tmp_path, **options):
+    given = {"size": 48, "most": 100, "seed": 0, "labels": None, "folder": tmp_path} | options
+    return load_pictures(release, **given)
+
+
+def test_both_sides_go_the_same_way(tmp_path):
+    images = load(release_of(tmp_path), tmp_path).images
+    assert images.scrubbed.shape == (6, 48, 48)
+    assert images.scrubbed.dtype == np.float32
+    assert np.array_equal(images.originals, images.scrubbed)
+    assert 0 <= images.scrubbed.min() < 0.1 < 0.9 < images.scrubbed.max() <= 1
+    assert images.patients == ("P1", "P1", "P2", "P2", "P3", "P3")
+    assert len(set(images.studies)) == 6
+
+
+def test_a_series_is_one_volume_of_some_slices(tmp_path):
+    release = release_of(tmp_path, "head", patients=1, size=24)
+    assert len(release.instances) == 2 * 24
+    assert len(chosen_items(release, 100, 0)) == 2
+    images = load(release, tmp_path).images
+    assert len(images) == 2 * 8  # the default rule
+    assert images.sources[0].startswith("MR")
+
+
+def test_a_side_that_cannot_be_read_is_counted(tmp_path):
+    release = release_of(tmp_path)
+    first = release.instances[0]
+    bad = tmp_path / "bad.dcm"
+    bad.write_bytes(first.original.read_bytes()[:400])
+    changed = Instance(first.original, bad, "bad.dcm", first.patient, first.study, modality=first.modality)
+    pictures = load(Release((changed, *release.instances[1:])), tmp_path)
+    assert sum(pictures.left_out.values()) == 1
+    assert len(pictures.images) == 5
+
+
+def test_sides_with_other_slices_are_left_out(tmp_path):
+    """One side is a single slice, the other a volume of which the rule takes slices further on."""
+    release = release_of(tmp_path, "head", patients=1, size=24)
+    paths = [each.original for each in release.instances if each.series == "S1"]
+    one = [Instance(path, paths[0], f"{n}", "P1", "T1", "S1", "MR") for n, path in enumerate(paths)]
+    pictures = load(Release(tuple(one)), tmp_path)
+    assert pictures.images is None
+    assert sum(pictures.left_out.values()) == 1
+    assert all(reason == UNEQUAL or "volume" in reason for reason in pictures.left_out)
+
+
+def test_patients_with_several_studies_come_first(tmp_path):
+    instances = [
+        Instance(None, tmp_path, f"{patient}{study}", f"P{patient}", f"T{patient}{study}", modality="DX")
+        for patient in range(10)
+        for study in range(2 if patient >= 7 else 1)
+    ]
+    release = Release(tuple(instances), paired=False)
+    taken = chosen_items(release, 6, seed=1)
+    assert {item.first.patient for item in taken} == {"P7", "P8", "P9"}
+    assert taken == chosen_items(release, 6, seed=1)
+    assert len(chosen_items(release, 100, 1)) == len(instances)
+
+
+def test_labels_belong_to_files(tmp_path):
+    release = release_of(tmp_path)
+    names = [instance.name for instance in release.instances]
+    table = tmp_path / "labels.csv"
+    table.write_text(f"path,labels\n{names[0]},Edema;Mass\n{names[1]},\n")
+    images = load(release, tmp_path, labels=table).images
+    assert images.findings == ("Edema", "Mass")
+    assert images.labels[:3].tolist() == [[1, 1], [0, 0], [-1, -1]]
+
+
+@pytest.mark.parametrize("text", ["", "path\na\n", "a,b\n1,2\n"])
+def test_labels_that_cannot_be_used_are_refused(tmp_path, text):
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(UsageError, match="--labels"):
+        load(release_of(tmp_path), tmp_path, labels=tmp_path / "labels.csv")
+
+
+def test_large_arrays_lie_in_the_private_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("deid.workflows.audit.images._IN_MEMORY", 0)
+    release = release_of(tmp_path)
+    images = load(release, tmp_path).images
+    assert isinstance(images.scrubbed, np.memmap)
+    assert np.array_equal(images.originals, images.scrubbed)
+
+
+def test_a_release_without_models_has_pictures_of_the_default_size(monkeypatch, tmp_path):
+    monkeypatch.setenv("MAMI_DEID_MODELS", str(tmp_path))
+    found = load_networks({"XX"}, None, "", "cpu")
+    assert (found.frozen, found.shipped, found.classifier, found.anonymizer) == ({}, {}, None, None)
+    assert found.size == DEFAULT_SIZE
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    return save_models(tmp_path_factory.mktemp("models"))
+
+
+def test_models_are_taken_by_kind(models, monkeypatch):
+    monkeypatch.setenv("MAMI_DEID_MODELS", str(models))
+    found = load_networks({"CR", "DX"}, None, "scrubber", "cpu")
+    assert {"critic", "fresh"} <= found.frozen.keys()
+    assert found.shipped == {}
+    assert found.anonymizer is not None
+    assert found.classifier is not None
+    assert {"scrubber", "critic", "fresh"} <= found.digests.keys()
+    assert load_networks({"CR", "DX"}, None, "another", "cpu").anonymizer is None
+
+
+def test_what_is_no_anonymizer_is_refused(models, monkeypatch):
+    monkeypatch.setenv("MAMI_DEID_MODELS", str(models))
+    assert load_networks({"DX"}, "scrubber", "", "cpu").anonymizer is not None
+    with pytest.raises(UsageError, match="--model takes an anonymizer"):
+        load_networks({"DX"}, "critic", "", "cpu")
