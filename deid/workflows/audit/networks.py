@@ -73,10 +73,10 @@ def load_networks(modalities: Collection[str], given: str | None, noted: str, de
         assert record.weights is not None
         found.digests[record.name] = record.weights.sha256
         found.size = max(found.size, *(-(-side // _MULTIPLE) * _MULTIPLE for side in record.input.size))
-        if record.kind is ModelKind.REID:
-            found.frozen[record.name] = network
-        elif record.kind is ModelKind.ATTACKER:
+        if record.kind is ModelKind.ATTACKER and record.companions:
             found.shipped[record.name] = network
+        elif record.kind in (ModelKind.REID, ModelKind.ATTACKER):
+            found.frozen[record.name] = network
         elif isinstance(network, Classifier):
             found.classifier = found.classifier or network
         else:
