@@ -80,10 +80,10 @@ class ScrubbingSettings:
 class ScrubbingTask(BoundToData):
     """`deid.training.loop.Task`: privacy, utility and fidelity of scrubbed images, and critics in turns.
 
-    Each step scrubs one batch. One critic, the next in the row, scores the scrubbed images against originals
-    of the same patients; the anonymizer learns to make these genuine scores indistinguishable from the
-    impostors' in the batch, while the frozen classifier's features, logits and losses stay. Then the critic
-    learns, by contrast, to find the patients again in what the anonymizer has just made.
+    Each step scrubs one batch. The critics score the scrubbed images against originals of the same patients;
+    the anonymizer learns to make the genuine scores of the best critic indistinguishable from the impostors'
+    in the batch, while the frozen classifier's features, logits and losses stay. Then one critic, the next in
+    the row, learns, by contrast, to find the patients again in what the anonymizer has just made.
 
     Args:
         network: To train.
@@ -148,7 +148,7 @@ class ScrubbingTask(BoundToData):
         strength = low + (1 - low) * torch.rand(count, generator=generator)
         references = self._images.store.tensor(drawn[0::2])
         return {
-            "references": self._changed(references, generator),
+            "references": references,
             "images": self._images.store.tensor(indices),
             "labels": torch.from_numpy(self._images.labels[indices]),
             "strength": strength if step % 2 else torch.ones(count),
@@ -164,7 +164,7 @@ class ScrubbingTask(BoundToData):
         with run.autocast():
             scrubbed = self.network(batch["images"], batch["strength"], batch["noise"])
             terms = {
-                "privacy": self._privacy(critic, batch["references"], scrubbed, run),
+                "privacy": self._privacy(batch["references"], scrubbed),
                 "utility": self._utility(batch, scrubbed),
                 "fidelity": fidelity_loss(batch["images"], scrubbed, batch["strength"]),
             }
@@ -173,13 +173,20 @@ class ScrubbingTask(BoundToData):
         run.update("anonymizer")
         return terms | {"critic": self._teach(critic, turn, batch["references"], scrubbed.detach(), run)}
 
-    def _privacy(self, critic: nn.Module, references: Tensor, scrubbed: Tensor, run: Run) -> Tensor:
-        """How well the critic tells genuine pairs from impostors, either way."""
-        critic.eval()
-        with torch.no_grad():
-            known = embed(critic, references)
-        seen = self._changed(scrubbed[: len(references)], run.generator)
-        return indistinguishable(*scores_between(known.float(), embed(critic, seen).float()))
+    def _privacy(self, references: Tensor, scrubbed: Tensor) -> Tensor:
+        """How well the best critic tells genuine pairs from impostors, either way.
+
+        Images are as an attacker has them: the changes by which critics learn would only make it easier to
+        escape from them.
+        """
+        found = []
+        for critic in self.critics.values():
+            critic.eval()
+            with torch.no_grad():
+                known = embed(critic, references)
+            seen = embed(critic, scrubbed[: len(references)])
+            found.append(indistinguishable(*scores_between(known.float(), seen.float())))
+        return torch.stack(found).max()
 
     def _utility(self, batch: Batch, scrubbed: Tensor) -> Tensor:
         """Features, logits and the loss per known finding of the frozen classifier."""
@@ -198,9 +205,9 @@ class ScrubbingTask(BoundToData):
         """The critic learns to find each patient's image among those of the batch, and the other way."""
         critic.train()
         count = len(references)
-        seen = self._changed(images[:count], run.generator)
+        known, seen = (self._changed(some, run.generator) for some in (references, images[:count]))
         with run.autocast():
-            embeddings = embed(critic, torch.cat([references, seen])).float()
+            embeddings = embed(critic, torch.cat([known, seen])).float()
             even = torch.ones(count, device=embeddings.device)
             loss = paired_contrast(embeddings[:count], embeddings[count:], even)
         run.backward(loss)
