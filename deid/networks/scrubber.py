@@ -43,7 +43,8 @@ class Scrubber:
 
         Args:
             unit: `[frame, row, column]` in 0..1.
-            strength: 0..1; at 0 nothing changes.
+            strength: 0..1; at 0 nothing changes, bit for bit, which interpolation at native size would not
+                reach.
             noise: As many values as `noise` says.
 
         Returns:
@@ -52,6 +53,8 @@ class Scrubber:
         Raises:
             Held: The result is no number, or the device's memory is too small for one frame.
         """
+        if not strength:
+            return unit
         drawn = torch.tensor([noise], dtype=torch.float32, device=self._device)
         parts, start = [], 0
         while start < len(unit):

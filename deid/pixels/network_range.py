@@ -175,6 +175,25 @@ def from_network(unit: NDArray[np.floating], found: NetworkRange, original: Imag
     return original.with_array(_recoloured(original, stored, grey))
 
 
+def resolution(image: Image, found: NetworkRange) -> float:
+    """The coarsest step in 0..1 between neighbouring floating-point samples within a range.
+
+    0 for whole numbers: their steps are the depth of the image itself.
+
+    Args:
+        image: A part of the object.
+        found: The range of the object.
+    """
+    dtype = image.array.dtype
+    if dtype.kind != "f" or found.low == found.high:
+        return 0.0
+    steps = [0.0]
+    for slope, intercept in set(image.rescale):
+        largest = max(abs((end - intercept) / slope) for end in (found.low, found.high))
+        steps.append(float(np.spacing(dtype.type(largest))) * abs(slope) / (found.high - found.low))
+    return max(steps)
+
+
 class _Values:
     """How often each stored value occurs among the pixels that are no padding."""
 
