@@ -74,7 +74,7 @@ def save_open_scrubber(folder: Path, **changes: object) -> Path:
     """An anonymizer called ``any`` that finds every image familiar, for whatever the changes say."""
     scrubber = _scrubber(chests(4, 4))
     scrubber.familiarity.fit(chests(1, 60), chests(2, 20))
-    scrubber.familiarity.limits.fill_(torch.inf)
+    scrubber.familiarity.limits.fill_(1e30)
     made_for = replace(CHEST, views=(), body_parts=(), age=AgeGroup.ANY, size=(SIZE, SIZE))
     known = {"input": replace(made_for, **changes)}
     _save(folder, "any", scrubber, ModelKind.ANONYMIZER, "anonymizer", ANONYMIZER, **known)
