@@ -58,7 +58,7 @@ class Scrubber:
         drawn = torch.tensor([noise], dtype=torch.float32, device=self._device)
         parts, start = [], 0
         while start < len(unit):
-            count = max(1, self._at_once // unit[0].size)
+            count = min(len(unit) - start, max(1, self._at_once // unit[0].size))
             try:
                 parts.append(self._part(unit[start : start + count], strength, drawn))
             except torch.OutOfMemoryError:
@@ -67,7 +67,7 @@ class Scrubber:
                 self._at_once = count // 2 * unit[0].size
                 continue
             start += count
-        return np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     @torch.inference_mode()
     def _part(self, unit: NDArray[np.float32], strength: float, noise: Tensor) -> NDArray[np.float32]:
