@@ -43,7 +43,8 @@ class Scrubber:
 
         Args:
             unit: `[frame, row, column]` in 0..1.
-            strength: 0..1; at 0 nothing changes.
+            strength: 0..1; at 0 nothing changes, bit for bit, which interpolation at native size would not
+                reach.
             noise: As many values as `noise` says.
 
         Returns:
@@ -52,10 +53,12 @@ class Scrubber:
         Raises:
             Held: The result is no number, or the device's memory is too small for one frame.
         """
+        if not strength:
+            return unit
         drawn = torch.tensor([noise], dtype=torch.float32, device=self._device)
         parts, start = [], 0
         while start < len(unit):
-            count = max(1, self._at_once // unit[0].size)
+            count = min(len(unit) - start, max(1, self._at_once // unit[0].size))
             try:
                 parts.append(self._part(unit[start : start + count], strength, drawn))
             except torch.OutOfMemoryError:
@@ -64,7 +67,7 @@ class Scrubber:
                 self._at_once = count // 2 * unit[0].size
                 continue
             start += count
-        return np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     @torch.inference_mode()
     def _part(self, unit: NDArray[np.float32], strength: float, noise: Tensor) -> NDArray[np.float32]:

@@ -132,10 +132,15 @@ def parse_header(raw: bytes) -> Header:
     )  # fmt: skip
 
 
-def cleaned(header: Header, vox_offset: int) -> bytes:
+def cleaned(header: Header, vox_offset: int, note: bytes = b"") -> bytes:
     """The header with every text field cleared and every unused byte zero; cleaning twice changes nothing.
 
     Affine, data type, scaling, used dimensions and spacings, units and slice timing stay bit for bit.
+
+    Args:
+        header: As read.
+        vox_offset: Where the data begins in the new file, in bytes.
+        note: What ``descrip`` says, up to 80 bytes.
     """
     out = bytearray(header.raw)
     if header.version == 2:
@@ -144,6 +149,8 @@ def cleaned(header: Header, vox_offset: int) -> bytes:
         _clean_nifti1(out, header, vox_offset)
     else:
         _clean_analyze(out, header, vox_offset)
+    start, end = text_spans(header)["descrip"]
+    out[start:end] = note.ljust(end - start, b"\0")[: end - start]
     return bytes(out)
 
 

@@ -17,6 +17,8 @@ from deid.core.image import Image, Rescale
 MAX_BYTES = 4 << 30
 """Bytes of voxels that are read."""
 
+NO_GREY = "pixels: complex numbers or colour in a NIfTI file"
+
 _FAILURES = (ValueError, TypeError, AttributeError, OverflowError, EOFError, OSError, zlib.error)
 _WIDE = 1.5
 _DIRECTIONS = {"S": "SPL", "P": "PIL", "L": "LIP"}
@@ -99,7 +101,7 @@ def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], Rescale]:
         volume: Any = nib.load(path)
         dtype, shape = volume.get_data_dtype(), volume.shape
         if dtype.kind not in "iuf" or dtype.itemsize > 8:
-            raise Held("pixels: complex numbers or colour in a NIfTI file")
+            raise Held(NO_GREY)
         if len(shape) < 2 or not 0 < math.prod(shape) * dtype.itemsize <= MAX_BYTES:
             raise Held("pixels: volume empty or over the limit")
         voxels = np.asarray(volume.dataobj.get_unscaled())

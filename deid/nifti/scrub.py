@@ -17,7 +17,7 @@ from deid.nifti.faces import face_risk
 from deid.nifti.header import HEAD_BYTES
 from deid.nifti.kinds import FileKind, classify, find_header, find_image
 from deid.nifti.labels import split_extension
-from deid.nifti.sidecar import MAX_JSON, read_json, scrub_json
+from deid.nifti.sidecar import MAX_JSON, read_object, scrub_json
 from deid.nifti.stream import Limits, gzip_chunks, read_whole
 from deid.nifti.tables import (
     MAX_TABLE,
@@ -28,7 +28,7 @@ from deid.nifti.tables import (
     table_suffix,
 )
 from deid.nifti.vocabulary import CIFTI_EXTENSIONS
-from deid.nifti.volume import ScrubbedVolume, read_header, scrub_pair_header, verify_nifti
+from deid.nifti.volume import NewVoxels, ScrubbedVolume, read_header, scrub_pair_header, verify_nifti
 
 __all__ = [
     "HEAD_BYTES",
@@ -66,7 +66,12 @@ class Output:
 
 
 def scrub_file(
-    kind: FileKind, source: Path, relative: str, context: Context, limits: Limits | None = None
+    kind: FileKind,
+    source: Path,
+    relative: str,
+    context: Context,
+    limits: Limits | None = None,
+    voxels: NewVoxels | None = None,
 ) -> list[Output]:
     """Cleans one file.
 
@@ -76,6 +81,7 @@ def scrub_file(
         relative: Its source path in the tree (POSIX).
         context: What is known of its patient and its tree.
         limits: Limits of decompression.
+        voxels: What takes the place of a volume's voxels.
 
     Returns:
         The output files: two for a pair, none for the image of a pair (it comes with its header).
@@ -86,9 +92,9 @@ def scrub_file(
     target = release_path(context.paths, relative, kind)
     match kind:
         case FileKind.VOLUME:
-            return [_volume(source, target, context, limits)]
+            return [_volume(source, target, context, limits, voxels)]
         case FileKind.PAIR:
-            return _pair(source, relative, target, context, limits)
+            return _pair(source, relative, target, context, limits, voxels)
         case FileKind.PAIR_DATA:
             if find_header(source) is None:
                 raise Held("unreadable: image of a pair without its header")
@@ -161,24 +167,36 @@ def face_risk_of(source: Path, relative: str) -> str | None:
     """
     header = read_header(source)
     stem, _ = split_extension(source.name)
-    part = _read_object(source.with_name(stem + ".json")).get("BodyPartExamined")
+    part = read_object(source.with_name(stem + ".json")).get("BodyPartExamined")
     return face_risk(relative, header, part if isinstance(part, str) else None)
 
 
-def _volume(source: Path, target: str, context: Context, limits: Limits | None) -> Output:
-    volume = ScrubbedVolume(source, context.clean_text, compress=target.endswith(".gz"), limits=limits)
+def _volume(
+    source: Path, target: str, context: Context, limits: Limits | None, voxels: NewVoxels | None
+) -> Output:
+    compress = target.endswith(".gz")
+    volume = ScrubbedVolume(source, context.clean_text, compress=compress, limits=limits, voxels=voxels)
     return Output(target, volume, volume=volume)
 
 
-def _pair(source: Path, relative: str, target: str, context: Context, limits: Limits | None) -> list[Output]:
+def _pair(
+    source: Path,
+    relative: str,
+    target: str,
+    context: Context,
+    limits: Limits | None,
+    voxels: NewVoxels | None,
+) -> list[Output]:
     image = find_image(source)
     if image is None:
         raise Held("unreadable: header of a pair without its image")
     folder = relative.rpartition("/")[0]
     image_target = context.paths.map_path(f"{folder}/{image.name}" if folder else image.name)
-    header = scrub_pair_header(source, context.clean_text, compress=target.endswith(".gz"))
+    note = b"" if voxels is None else voxels.note
+    header = scrub_pair_header(source, context.clean_text, compress=target.endswith(".gz"), note=note)
+    compress = image_target.endswith(".gz")
     volume = ScrubbedVolume(
-        source, context.clean_text, compress=image_target.endswith(".gz"), image=image, limits=limits
+        source, context.clean_text, compress=compress, image=image, limits=limits, voxels=voxels
     )
     return [Output(target, header), Output(image_target, volume, volume=volume)]
 
@@ -194,13 +212,4 @@ def _table(source: Path, relative: str, target: str, context: Context) -> Output
 
 def declared_of(source: Path, relative: str) -> Mapping[str, object]:
     """The data dictionary of a table by BIDS inheritance; empty where there is none."""
-    return find_declared(source, relative, _read_object)
-
-
-def _read_object(path: Path) -> Mapping[str, object]:
-    """A JSON object, empty where there is none that can be read."""
-    try:
-        document = read_json(read_whole(path, MAX_JSON))
-    except Held:
-        return {}
-    return document if isinstance(document, dict) else {}
+    return find_declared(source, relative, read_object)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from deid.core.dates import shift_pair, shift_time
@@ -15,6 +16,7 @@ from deid.nifti.ages import cap_age
 from deid.nifti.columns import column_rule, decode_text
 from deid.nifti.context import Context
 from deid.nifti.labels import is_technical, token
+from deid.nifti.stream import read_whole
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -281,3 +283,12 @@ def _moment_text(value: Json) -> str:
 def _check_depth(depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise Held("JSON nested over the limit")
+
+
+def read_object(path: Path) -> Mapping[str, object]:
+    """A JSON object, empty where there is none that can be read."""
+    try:
+        document = read_json(read_whole(path, MAX_JSON))
+    except Held:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,15 +1,21 @@
 """One NIfTI volume, file or header/image pair: cleaned while it streams, then read back and proved."""
 
+from __future__ import annotations
+
 import hashlib
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from deid.core.errors import Held
 from deid.nifti.cifti import CIFTI_CODE, MAX_XML, clean_cifti
 from deid.nifti.header import NIFTI1_SIZE, NIFTI2_SIZE, Header, cleaned, geometry, parse_header
 from deid.nifti.stream import Limits, SourceStream, gzip_chunks, open_source, read_whole
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _MAX_EXTENSIONS = 4096
 _MAX_HDR = 256 << 20
@@ -20,16 +26,44 @@ class Evidence:
     """What a written volume must equal.
 
     Attributes:
-        data_sha256: Digest of the source's data section, as stored voxels.
+        data_sha256: Digest of the data section, as stored voxels: the source's, or the changed one's.
         geometry: The source header's bytes for dimensions, type, scaling, spacing, timing and affine.
         removed_extensions: Header extensions that were dropped.
         removed_bytes: Bytes between header and data, or after the data, that were dropped.
+        note: What stands in the header's ``descrip``.
     """
 
     data_sha256: str
     geometry: bytes
     removed_extensions: int
     removed_bytes: int
+    note: bytes = b""
+
+
+@dataclass(frozen=True, eq=False)
+class NewVoxels:
+    """What takes the place of a volume's voxels.
+
+    Attributes:
+        stored: Stored values `[i, j, k]` along the axes of the file, of the file's type.
+        note: ASCII, up to 80 bytes: what was done, for the header's ``descrip``.
+    """
+
+    stored: NDArray[Any]
+    note: bytes
+
+    def pieces(self, header: Header) -> Iterator[bytes]:
+        """The data section, the first axis fastest, in the byte order of the file.
+
+        Raises:
+            Held: It is not as long as the source's.
+        """
+        if self.stored.nbytes != header.data_bytes:
+            raise Held("verification: NIfTI data differs from the source")
+        order: Literal["<", ">"] = "<" if header.order == "<" else ">"
+        ordered = self.stored.astype(self.stored.dtype.newbyteorder(order), copy=False)
+        for number in range(ordered.shape[2]):
+            yield ordered[:, :, number].tobytes("F")
 
 
 @dataclass(frozen=True)
@@ -41,17 +75,17 @@ class Prefix:
     removed_extensions: int
     removed_bytes: int
 
-    def encode(self, clean: Callable[[str], str]) -> bytes:
+    def encode(self, clean: Callable[[str], str], note: bytes = b"") -> bytes:
         """The cleaned header with its extension flag, and the cleaned CIFTI structure."""
         if not self.header.single:
             flag = bytes(4 if self.header.version else 0)
-            return cleaned(self.header, 0) + flag
+            return cleaned(self.header, 0, note) + flag
         if self.cifti is None:
-            return cleaned(self.header, len(self.header.raw) + 4) + bytes(4)
+            return cleaned(self.header, len(self.header.raw) + 4, note) + bytes(4)
         xml = clean_cifti(self.cifti, clean)
         size = (8 + len(xml) + 15) // 16 * 16
         extension = struct.pack(self.header.order + "ii", size, CIFTI_CODE) + xml.ljust(size - 8, b"\0")
-        return cleaned(self.header, len(self.header.raw) + 4 + size) + b"\1\0\0\0" + extension
+        return cleaned(self.header, len(self.header.raw) + 4 + size, note) + b"\1\0\0\0" + extension
 
 
 class ScrubbedVolume:
@@ -65,6 +99,7 @@ class ScrubbedVolume:
         compress: Write gzip.
         image: The data file of a pair; the iteration then yields the data only.
         limits: Limits of decompression.
+        voxels: What takes the place of the source's voxels.
     """
 
     def __init__(
@@ -75,12 +110,14 @@ class ScrubbedVolume:
         compress: bool,
         image: Path | None = None,
         limits: Limits | None = None,
+        voxels: NewVoxels | None = None,
     ) -> None:
         self._source = source
         self._clean = clean
         self._compress = compress
         self._image = image
         self._limits = limits
+        self._voxels = voxels
         self._evidence: Evidence | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -93,12 +130,16 @@ class ScrubbedVolume:
         assert self._evidence is not None, "the volume has not been read to its end"
         return self._evidence
 
+    @property
+    def _note(self) -> bytes:
+        return b"" if self._voxels is None else self._voxels.note
+
     def _single(self) -> Iterator[bytes]:
         with open_source(self._source, self._limits) as stream:
             prefix = read_prefix(stream)
             if not prefix.header.single:
                 raise Held("unreadable: header says that the data is in another file")
-            yield prefix.encode(self._clean)
+            yield prefix.encode(self._clean, self._note)
             yield from self._data(stream, prefix)
 
     def _pair(self, image: Path) -> Iterator[bytes]:
@@ -110,7 +151,12 @@ class ScrubbedVolume:
 
     def _data(self, stream: SourceStream, prefix: Prefix) -> Iterator[bytes]:
         digest = hashlib.sha256()
-        for piece in stream.pieces(prefix.header.data_bytes):
+        pieces = stream.pieces(prefix.header.data_bytes)
+        if self._voxels is not None:
+            for _ in pieces:  # the source is read to its end all the same: what is damaged is held
+                pass
+            pieces = self._voxels.pieces(prefix.header)
+        for piece in pieces:
             digest.update(piece)
             yield piece
         self._evidence = Evidence(
@@ -118,12 +164,15 @@ class ScrubbedVolume:
             geometry(prefix.header),
             prefix.removed_extensions,
             prefix.removed_bytes + stream.drain(),
+            self._note,
         )
 
 
-def scrub_pair_header(source: Path, clean: Callable[[str], str], *, compress: bool) -> Iterator[bytes]:
+def scrub_pair_header(
+    source: Path, clean: Callable[[str], str], *, compress: bool, note: bytes = b""
+) -> Iterator[bytes]:
     """The cleaned ``.hdr`` of a pair; its data goes to offset 0 of the ``.img``."""
-    encoded = read_pair_header(source).encode(clean)
+    encoded = read_pair_header(source).encode(clean, note)
     yield from gzip_chunks([encoded]) if compress else [encoded]
 
 
@@ -213,9 +262,9 @@ def verify_nifti(
     with open_source(out, limits) as stream:
         if header_file is None:
             prefix = read_prefix(stream)
-            _verify_prefix(out, prefix, clean)
+            _verify_prefix(out, prefix, clean, evidence.note)
         else:
-            prefix = _verify_header_file(header_file, clean)
+            prefix = _verify_header_file(header_file, clean, evidence.note)
         digest = hashlib.sha256()
         for piece in stream.pieces(prefix.header.data_bytes):
             digest.update(piece)
@@ -227,9 +276,9 @@ def verify_nifti(
         raise Held("verification: NIfTI geometry differs from the source")
 
 
-def _verify_prefix(out: Path, prefix: Prefix, clean: Callable[[str], str]) -> None:
+def _verify_prefix(out: Path, prefix: Prefix, clean: Callable[[str], str], note: bytes) -> None:
     """Cleaning is idempotent, so what it would still change before the data is not clean."""
-    encoded = prefix.encode(clean)
+    encoded = prefix.encode(clean, note)
     if len(encoded) != prefix.header.vox_offset:
         raise Held("verification: NIfTI header is not clean")
     with open_source(out) as stream:
@@ -237,9 +286,9 @@ def _verify_prefix(out: Path, prefix: Prefix, clean: Callable[[str], str]) -> No
             raise Held("verification: NIfTI header is not clean")
 
 
-def _verify_header_file(header_file: Path, clean: Callable[[str], str]) -> Prefix:
+def _verify_header_file(header_file: Path, clean: Callable[[str], str], note: bytes) -> Prefix:
     written = read_whole(header_file, _MAX_HDR)
     prefix = read_pair_header(header_file)
-    if written != prefix.encode(clean):
+    if written != prefix.encode(clean, note):
         raise Held("verification: NIfTI header is not clean")
     return prefix

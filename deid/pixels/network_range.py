@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from deid.core.errors import Held, UsageError
 from deid.core.image import COLOUR, Image, ModalityLut, Rescale
+from deid.pixels.lookup import Nearest, looked_up, pieces
 
 NOT_INVERTIBLE = "pixels: modality LUT cannot be inverted"
 
@@ -136,12 +137,11 @@ def apply_range(image: Image, found: NetworkRange) -> NDArray[np.float32]:
     for rescale, frames in _by_rescale(image):
         stored = grey[frames]
         if _is_small(stored):
-            lowest = np.iinfo(stored.dtype).min
-            table = _unit(_modality(_every_value(stored.dtype), rescale, image.lut), found)
-            unit[frames] = table[stored.astype(np.int32) - lowest]
+            unit[frames] = looked_up(_unit_table(stored.dtype, image, rescale, found), stored)
         else:
             unit[frames] = _unit(_modality(stored, rescale, image.lut), found)
-    unit[_is_padding(image, grey)] = 0
+    if _may_be_padded(image):
+        unit[_is_padding(image, grey)] = 0
     return unit
 
 
@@ -161,18 +161,36 @@ def from_network(unit: NDArray[np.floating], found: NetworkRange, original: Imag
     Raises:
         Held: Something changed and the modality LUT is not monotonic.
     """
-    before = apply_range(original, found)
-    if found.low == found.high or np.array_equal(unit, before):
+    if found.low == found.high or np.array_equal(unit, apply_range(original, found)):
         return original
     grey = _grey(original)
     stored = grey.copy()
     for rescale, frames in _by_rescale(original):
-        inverse = _Inverse(original, found, rescale)
-        stored[frames] = inverse(np.clip(unit[frames], 0, 1), before[frames], grey[frames])
-    stored = np.where(_is_padding(original, grey), grey, stored)
+        stored[frames] = _Inverse(original, found, rescale)(unit[frames], grey[frames])
+    if _may_be_padded(original):
+        np.copyto(stored, grey, where=_is_padding(original, grey))
     if original.photometric not in COLOUR:
         return original.with_array(stored[..., None])
     return original.with_array(_recoloured(original, stored, grey))
+
+
+def resolution(image: Image, found: NetworkRange) -> float:
+    """The coarsest step in 0..1 between neighbouring floating-point samples within a range.
+
+    0 for whole numbers: their steps are the depth of the image itself.
+
+    Args:
+        image: A part of the object.
+        found: The range of the object.
+    """
+    dtype = image.array.dtype
+    if dtype.kind != "f" or found.low == found.high:
+        return 0.0
+    steps = [0.0]
+    for slope, intercept in set(image.rescale):
+        largest = max(abs((end - intercept) / slope) for end in (found.low, found.high))
+        steps.append(float(np.spacing(dtype.type(largest))) * abs(slope) / (found.high - found.low))
+    return max(steps)
 
 
 class _Values:
@@ -194,7 +212,9 @@ class _Values:
         info = np.iinfo(grey.dtype)
         self._lowest = int(info.min)
         size = int(info.max) - self._lowest + 1
-        counts = np.bincount(grey.astype(np.int32).ravel() - self._lowest, minlength=size)
+        counts = np.zeros(size, np.int64)
+        for piece in pieces(grey):
+            counts += np.bincount(piece.astype(np.intp).ravel() - self._lowest, minlength=size)
         counts[_is_padding(image, np.arange(info.min, int(info.max) + 1))] = 0
         self._counts = counts if self._counts is None else self._counts + counts
 
@@ -213,14 +233,21 @@ class _Inverse:
     def __init__(self, original: Image, found: NetworkRange, rescale: Rescale) -> None:
         self._image, self._found, self._rescale = original, found, rescale
 
-    def __call__(self, unit: NDArray[Any], before: NDArray[np.float32], stored: NDArray[Any]) -> NDArray[Any]:
+    def __call__(self, unit: NDArray[Any], stored: NDArray[Any]) -> NDArray[Any]:
         if not _is_small(stored):
-            return self._by_arithmetic(unit, before, stored)
+            before = _unit(_modality(stored, self._rescale, self._image.lut), self._found)
+            return self._by_arithmetic(np.clip(unit, 0, 1), before, stored)
+        before = _unit_table(stored.dtype, self._image, self._rescale, self._found)
         targets, candidates = self._table(stored.dtype)
         if not len(candidates):
             return stored
-        after, earlier = _nearest(targets, unit), _nearest(targets, before)
-        return np.where(after == earlier, stored, candidates[after])
+        nearest = Nearest(targets)
+        earlier = nearest(before)
+        changed = np.empty_like(stored)
+        for new, now, share in zip(pieces(changed), pieces(stored), pieces(unit), strict=True):
+            after = nearest(np.clip(share, 0, 1).astype(np.float32, copy=False))
+            new[:] = np.where(after == looked_up(earlier, now), now, candidates[after])
+        return changed
 
     def _table(self, dtype: np.dtype[Any]) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """Values in 0..1, rising, and the stored values that have them."""
@@ -248,10 +275,11 @@ class _Inverse:
         return np.where(np.abs(unit - before) < 2**-22, stored, values.astype(stored.dtype))
 
 
-def _nearest(targets: NDArray[np.float64], unit: NDArray[Any]) -> NDArray[np.intp]:
-    """Index of the nearest of rising targets."""
-    middles = (targets[1:] + targets[:-1]) / 2
-    return np.searchsorted(middles, unit)
+def _unit_table(
+    dtype: np.dtype[Any], image: Image, rescale: Rescale, found: NetworkRange
+) -> NDArray[np.float32]:
+    """What each value that the type holds becomes in 0..1."""
+    return _unit(_modality(_every_value(dtype), rescale, image.lut), found)
 
 
 def _grey(image: Image) -> NDArray[Any]:
@@ -309,12 +337,16 @@ def _unit(modality: NDArray[np.float64], found: NetworkRange) -> NDArray[np.floa
     return np.clip(_unclipped(modality, found), 0, 1).astype(np.float32)
 
 
+def _may_be_padded(image: Image) -> bool:
+    return image.array.dtype.kind == "f" or (image.padding is not None and image.photometric not in COLOUR)
+
+
 def _is_padding(image: Image, stored: NDArray[Any]) -> NDArray[np.bool_]:
     """Which values mean "no pixel here": the padding range of grey images, and what is no finite number."""
     if stored.dtype.kind == "f":
         unusable: NDArray[np.bool_] = ~np.isfinite(stored)
         return unusable
-    if image.padding is None or image.photometric in COLOUR:
+    if image.padding is None or not _may_be_padded(image):
         return np.zeros(stored.shape, np.bool_)
     inside: NDArray[np.bool_] = (stored >= image.padding[0]) & (stored <= image.padding[1])
     return inside

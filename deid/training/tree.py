@@ -15,6 +15,7 @@ from deid.core.files import InputFile, SkippedInput, discover
 from deid.core.noise import NoiseCounter
 from deid.nifti.bids import identity_of as bids_identity
 from deid.nifti.bids import parse_name, subject_label
+from deid.nifti.facts import PICTURES
 from deid.nifti.labels import split_extension
 from deid.training.samples import Findings, Sample, SampleTable, parse_labels
 
@@ -22,11 +23,6 @@ NO_PATIENT = "no patient is named"
 NO_PICTURE = "no picture of a patient"
 
 _VOLUMES = frozenset({"CT", "MR", "PT"})
-_MR_SUFFIXES = frozenset(
-    {"T1w", "T2w", "PDw", "T2starw", "FLAIR", "PDT2", "inplaneT1", "inplaneT2", "angio", "UNIT1"}
-    | {"bold", "sbref", "dwi", "asl", "m0scan"}
-)
-_MODALITIES = {"ct": "CT", "CT": "CT", "pet": "PT", **dict.fromkeys(_MR_SUFFIXES, "MR")}
 _BIDS_EXTENSIONS = frozenset({".nii", ".nii.gz"})
 
 
@@ -156,13 +152,13 @@ def _bids_file(found: InputFile) -> _File:
     if label is None:
         raise Skipped(NO_PATIENT)
     entities = parse_name(split_extension(found.path.name)[0], label)
-    if entities is None or entities[-1][1] not in _MODALITIES:
+    if entities is None or entities[-1][1] not in PICTURES:
         raise Skipped(NO_PICTURE)
     suffix = entities[-1][1]
     sample = Sample(
         path=found.path,
         patient=bids_identity(found.relative, {}),
-        modality=_MODALITIES[suffix],
+        modality=PICTURES[suffix],
         study=dict(entities).get("ses", "only session"),
         view=suffix,
     )

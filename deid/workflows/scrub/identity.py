@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,25 +18,29 @@ from deid.core.model_card import ModelKind, ModelRecord, read_record
 from deid.core.model_files import WEIGHTS, sha256_of
 from deid.core.models import MANIFEST, find_model, find_models
 from deid.dicom.index import DicomRecord
+from deid.nifti.index import NiftiRecord
+from deid.nifti.kinds import FileKind
 from deid.workflows.scrub.options import Identity, ScrubOptions
 from deid.workflows.scrub.units import Unit
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from pydicom.dataset import Dataset
 
     from deid.core.image import Image
     from deid.dicom.derived import PixelChange
     from deid.networks.scrubber import Scrubber
-    from deid.pixels.network_range import NetworkRange
+    from deid.nifti.volume import NewVoxels
+    from deid.workflows.scrub.frames import Frames, Shown
     from deid.workflows.scrub.proof import Proof
 
 APPLIED, NOT_APPLIED = "identity", "identity_not_applied"
 """Keys of an outcome's details: what was done to its pixels, or why nothing was."""
-UNFAMILIAR = "the image does not look like those that the model was trained on"
-NO_NIFTI_MODEL = "no model for NIfTI volumes"
+NO_NIFTI_MODALITY = "neither name nor sidecar of the NIfTI volume says of what modality it is"
+NIFTI_WORDS = "voxels: written in their own type"
+NIFTI_SERIES = "NIfTI file of several volumes"
 NO_MODEL = "no validated model is installed"
+NO_MODALITY = "no model for this modality"
 RETAINED_UIDS = "the recipe retains UIDs, which a changed image may not keep"
 _KEPT_DECODED = 256 << 20
 
@@ -129,11 +134,13 @@ class Treated:
 
     Attributes:
         change: Its new pixel data, valid inside the ``with`` block; None if they stay.
+        voxels: The same of a NIfTI volume.
         details: For its outcome.
         remember: Keeps the pictures for the review; called once the instance is released.
     """
 
     change: PixelChange | None = None
+    voxels: NewVoxels | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     remember: Callable[[], None] = lambda: None
 
@@ -169,7 +176,28 @@ class IdentityStep:
             yield self.not_applied(chosen)
             return
         with TemporaryFile(dir=self._folder) as stream:
-            yield self._change(unit, record, chosen, stream)
+            yield self._change(unit, record, *chosen, stream)
+
+    def treated_volume(self, unit: Unit, record: NiftiRecord) -> Treated:
+        """Change the voxels of a NIfTI volume, if a model covers it.
+
+        Raises:
+            Held: As of :meth:`treated`.
+        """
+        if self._setup.mode is Identity.OFF or record.kind not in (FileKind.VOLUME, FileKind.PAIR):
+            return Treated()
+        if not self._records:
+            return self.not_applied(NO_MODEL)
+        from deid.nifti.facts import facts_of
+        from deid.nifti.volume import read_header
+
+        facts = facts_of(unit.path, unit.relative)
+        chosen = self._covering(facts) if facts.modality else NO_NIFTI_MODALITY
+        if isinstance(chosen, str):
+            return self.not_applied(chosen)
+        if math.prod(read_header(unit.path).dims[3:]) > 1:
+            return self.not_applied(NIFTI_SERIES)
+        return self._change_volume(unit, chosen)
 
     def not_applied(self, reason: str) -> Treated:
         """What becomes of an image that is not changed.
@@ -181,13 +209,13 @@ class IdentityStep:
             raise Held(f"identity: {reason}")
         return Treated(details={NOT_APPLIED: reason} if self._setup.mode is Identity.AUTO else {})
 
-    def _choose(self, unit: Unit, record: DicomRecord) -> _Chosen | str:
-        """The first model that covers an instance by its header, or why none does."""
+    def _choose(self, unit: Unit, record: DicomRecord) -> tuple[_Chosen, Dataset] | str:
+        """The model that covers an instance and its header, or why none does."""
         if not self._records:
             return NO_MODEL
         modality = record.modality.upper()
         if not any(modality in made.input.modalities for _, made in self._records):
-            return "no model for this modality"
+            return NO_MODALITY
         if self._setup.retains_uids:
             return RETAINED_UIDS
         from deid.dicom.image_facts import facts_of
@@ -195,52 +223,91 @@ class IdentityStep:
         from deid.dicom.pixels import read_header
 
         header = read_header(unit.path)
-        facts = facts_of(header)
-        reasons = {folder: uncovered(facts, made.input) for folder, made in self._records}
-        chosen = next((folder for folder, reason in reasons.items() if not reason), None)
-        if chosen is None:
-            return next(iter(reasons.values()))
+        chosen = self._covering(facts_of(header))
+        if isinstance(chosen, str):
+            return chosen
         try:
             refuse_unsupported(header)
         except Held as held:
             if held.reason in (BITMAP, FLOATING, PALETTE):
                 return held.reason.removeprefix("pixels: ")
             raise
-        return _Chosen(chosen, dict(self._records)[chosen], facts, header)
+        return chosen, header
 
-    def _change(self, unit: Unit, record: DicomRecord, chosen: _Chosen, stream: BinaryIO) -> Treated:
+    def _covering(self, facts: ImageFacts) -> _Chosen | str:
+        """The first model that was made for such images, or why the first was not."""
+        reasons = []
+        for folder, record in self._records:
+            reason = uncovered(facts, record.input)
+            if not reason:
+                return _Chosen(folder, record, facts)
+            reasons.append(reason)
+        return reasons[0]
+
+    def _change(
+        self, unit: Unit, record: DicomRecord, chosen: _Chosen, header: Dataset, stream: BinaryIO
+    ) -> Treated:
         from deid.dicom.derived import Derivation, PixelChange
         from deid.dicom.pixel_writer import PixelWriter
-        from deid.pixels.network_range import IntensityRule, apply_range, from_network, measure_range
+        from deid.workflows.scrub.frames import Frames
 
-        model, strength = chosen.record, self._setup.strength
-        scrubber = self._scrubber(chosen.folder)
-        frames = _frames(unit.path, chosen.header)
-        found = measure_range(frames(), IntensityRule.from_json(model.input.intensity.parameters))
-        assert model.weights is not None
-        name = "\x1f".join((model.weights.sha256, repr(strength), _shared_by(record)))
+        writer = PixelWriter(stream, header)
+        frames = Frames(_frames(unit.path, header), bool(record.region) and record.frames > 1)
+        shown = self._scrubbed(chosen, frames, _shared_by(record), writer.add)
+        if isinstance(shown, str):
+            return self.not_applied(shown)
+        change = PixelChange(writer.finish(), Derivation(chosen.record.name, chosen.digest))
+        details, remember = self._reported(unit, chosen, writer.target.words, shown)
+        return Treated(change=change, details=details, remember=remember)
+
+    def _change_volume(self, unit: Unit, chosen: _Chosen) -> Treated:
+        import numpy as np
+
+        from deid.dicom.pixels import FRAMES_AT_ONCE
+        from deid.nifti.pixels import NO_GREY, read_volume
+        from deid.nifti.volume import NewVoxels
+        from deid.workflows.scrub.frames import Frames
+
+        try:
+            image, layout = read_volume(unit.path, chosen.facts.modality)
+        except Held as held:
+            if held.reason == NO_GREY:
+                return self.not_applied(held.reason.removeprefix("pixels: "))
+            raise
+        changed: list[NDArray[Any]] = []
+        starts = range(0, image.frames, FRAMES_AT_ONCE)
+        frames = Frames(
+            lambda: (image.part(start, start + FRAMES_AT_ONCE) for start in starts), image.frames > 1
+        )
+        shown = self._scrubbed(
+            chosen, frames, f"nifti\x1f{unit.relative}", lambda part: changed.append(part.array[..., 0])
+        )
+        if isinstance(shown, str):
+            return self.not_applied(shown)
+        words = f"mami-deid: identity cues removed, model {chosen.record.name}; not for diagnosis"
+        voxels = NewVoxels(layout.to_voxels(np.concatenate(changed)), words.encode("ascii"))
+        details, remember = self._reported(unit, chosen, NIFTI_WORDS, shown)
+        return Treated(voxels=voxels, details=details, remember=remember)
+
+    def _scrubbed(
+        self, chosen: _Chosen, frames: Frames, shared_by: str, take: Callable[[Image], None]
+    ) -> Shown | str:
+        """Scrub an object by the noise that is drawn for it; a frame to show, or why it must stay."""
+        from deid.pixels.network_range import IntensityRule
+        from deid.workflows.scrub.frames import scrub_frames
+
+        scrubber, strength = self._scrubber(chosen.folder), self._setup.strength
+        rule = IntensityRule.from_json(chosen.record.input.intensity.parameters)
+        name = "\x1f".join((chosen.digest, repr(strength), shared_by))
         noise = normal_values(self._subkey, name, scrubber.noise)
-        writer = PixelWriter(stream, chosen.header)
-        shown: _Shown | None = None
-        for image in frames():
-            unit_values = apply_range(image, found)
-            if not scrubber.is_familiar(unit_values):
-                return self.not_applied(UNFAMILIAR)
-            changed = from_network(scrubber.scrub(unit_values, strength, noise), found, image)
-            writer.add(changed)
-            shown = shown or _Shown(unit_values, changed, found)
-        pixels = writer.finish()
-        change = PixelChange(pixels, Derivation(model.name, model.weights.sha256))
-        assert shown is not None
-        return self._reported(unit, chosen, change, writer.target.words, shown)
+        return scrub_frames(scrubber, rule, frames, strength, noise, take)
 
     def _reported(
-        self, unit: Unit, chosen: _Chosen, change: PixelChange, words: str, shown: _Shown
-    ) -> Treated:
-        """The new pixels with the figures of their first frame for the journal, and the review's pictures."""
+        self, unit: Unit, chosen: _Chosen, words: str, shown: Shown
+    ) -> tuple[dict[str, Any], Callable[[], None]]:
+        """The figures of one frame for the journal, and what keeps the review's pictures."""
         proof = self._proof(chosen)
-        before, after = shown.pair()
-        figures = proof.figures(before, after)
+        figures = proof.figures(shown.before, shown.after)
         details = {
             "model": chosen.record.name,
             "strength": self._setup.strength,
@@ -251,7 +318,7 @@ class IdentityStep:
             if int.from_bytes(unit.ref[:4]) < self._setup.share * (1 << 32):
                 proof.keep(self._pictures, unit, chosen.facts, self._setup.strength, figures)
 
-        return Treated(change, {APPLIED: details}, remember)
+        return {APPLIED: details}, remember
 
     def _scrubber(self, folder: Path) -> Scrubber:
         if folder not in self._scrubbers:
@@ -278,27 +345,17 @@ class IdentityStep:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """A model for an instance, and the header that it was chosen by."""
+    """A model for an image, and the facts that it was chosen by."""
 
     folder: Path
     record: ModelRecord
     facts: ImageFacts
-    header: Dataset
 
-
-@dataclass(frozen=True, eq=False)
-class _Shown:
-    """The first frames of an object before, in 0..1, and after, as stored values."""
-
-    unit: NDArray[np.float32]
-    changed: Image
-    found: NetworkRange
-
-    def pair(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The first frame before and after, `[row, column]` in 0..1, the latter as it will be read."""
-        from deid.pixels.network_range import apply_range
-
-        return self.unit[0], apply_range(self.changed.part(0, 1), self.found)[0]
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the model's weights."""
+        assert self.record.weights is not None
+        return self.record.weights.sha256
 
 
 def _frames(path: Path, header: Dataset) -> Callable[[], Iterator[Image]]:

@@ -25,11 +25,10 @@ from deid.dicom.part10 import Part10, open_part10
 from deid.dicom.release import PatientRelease, map_file
 from deid.dicom.values import Patient
 from deid.nifti.index import NiftiRecord
-from deid.nifti.kinds import FileKind
 from deid.nifti.scrub import TEXT_KINDS, Context, check_text, scrub_file, verify_outputs
 from deid.workflows.scrub.differences import differences, nifti_differences
 from deid.workflows.scrub.failures import PROCESS_DIED, attempt
-from deid.workflows.scrub.identity import NO_NIFTI_MODEL, IdentitySetup, IdentityStep, Treated
+from deid.workflows.scrub.identity import IdentitySetup, IdentityStep
 from deid.workflows.scrub.units import WEAKER, Batch, PatientUnits, Unit
 
 
@@ -236,9 +235,8 @@ class _Writer:
     def _release_nifti(
         self, unit: Unit, record: NiftiRecord, context: Context, result: Written
     ) -> dict[str, Any]:
-        is_image = record.kind in (FileKind.VOLUME, FileKind.PAIR)
-        treated = self._identity.not_applied(NO_NIFTI_MODEL) if is_image else Treated()
-        outputs = scrub_file(record.kind, unit.path, unit.relative, context)
+        treated = self._identity.treated_volume(unit, record)
+        outputs = scrub_file(record.kind, unit.path, unit.relative, context, voxels=treated.voxels)
         if tuple(output.relative for output in outputs) != unit.outputs:
             raise Held(_CHANGED)
         for output in outputs:
@@ -250,6 +248,8 @@ class _Writer:
                 check_text(path, context.known)
         if self._setup.diff and written:
             result.differences.extend(nifti_differences(unit, record.kind, written, context))
+        if not self._setup.dry_run:
+            treated.remember()
         return dict(treated.details) | ({WEAKER: unit.risk} if unit.risk else {})
 
     def _stage(self, name: str, chunks: Iterable[bytes | FileRange]) -> None:
