@@ -13,6 +13,7 @@ from torch.optim import AdamW, Optimizer
 
 from deid.networks.anonymizer import Anonymizer
 from deid.networks.classifier import Classifier
+from deid.networks.mami import MaMI
 from deid.training.attacker import paired_contrast
 from deid.training.augment import Augmentation, augment
 from deid.training.decay import decayed
@@ -26,6 +27,9 @@ from deid.training.scrub_checks import ScrubCheck
 from deid.training.sheet import before_after
 
 _SHOWN = 6
+_MAMI_SHARE = (
+    0.25  # of the critics' rate: at the full one a transformer ends with one embedding for all images
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +130,11 @@ class ScrubbingTask(BoundToData):
         return {"classifier": self._classifier}
 
     def optimizers(self) -> Mapping[str, Optimizer]:
-        """AdamW for each."""
-        rates = dict.fromkeys(self.modules(), self._settings.critic_rate)
-        rates["anonymizer"] = self._settings.rate
+        """AdamW for each; a MaMI critic learns at a quarter of the critics' rate."""
+        rates = {"anonymizer": self._settings.rate} | {
+            f"critic {name}": self._settings.critic_rate * (_MAMI_SHARE if isinstance(net, MaMI) else 1.0)
+            for name, net in self.critics.items()
+        }
         return {
             name: AdamW(decayed(module, self._settings.weight_decay), lr=rates[name])
             for name, module in self.modules().items()
