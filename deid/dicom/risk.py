@@ -85,12 +85,13 @@ def assess(text: Callable[[int], str], has_pixels: bool, has_document: bool) -> 
         volume) and the number of frames.
     """
     sop_class, modality = text(_SOP_CLASS), text(_MODALITY).upper()
+    number = text(_NUMBER_OF_FRAMES)
+    stated = int(number) if number.isdecimal() and len(number) <= _LONGEST_INTEGER else 1
+    frames = (stated or 1) if has_pixels else 0  # pixels that a header counts as no frame are pixels still
     if has_document or _DOCUMENT.fullmatch(sop_class):
-        return Risk.DOCUMENT, "", 0
+        return Risk.DOCUMENT, "", frames
     if not has_pixels:
         return None, "", 0
-    number = text(_NUMBER_OF_FRAMES)
-    frames = int(number) if number.isdecimal() and len(number) <= _LONGEST_INTEGER else 1
     risk = _text_risk(text, sop_class, modality)
     if risk is not None:
         return risk, "", frames

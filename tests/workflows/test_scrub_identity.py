@@ -20,9 +20,14 @@ from pydicom.uid import (
 )
 from workflows.command import Tool
 
+from deid.core.errors import Held
+from deid.core.staging import Staging
 from deid.dicom.pixels import read_image
 from deid.training.phantoms import make_cohort, write_dicom
+from deid.workflows.scrub.identity import identity_setup
+from deid.workflows.scrub.options import Encapsulated, Identity, OnRisk, ScrubOptions
 
+UNTOUCHED = "the network left every pixel as it is"
 UNFAMILIAR = "the image does not look like those that the model was trained on"
 
 
@@ -45,6 +50,14 @@ def tool(tmp_path, models):
     made = Tool(tmp_path)
     made.environment |= {"MAMI_DEID_MODELS": str(models)}
     return made
+
+
+@pytest.fixture
+def direct(tool, models, monkeypatch):
+    """The workflow in this process, with the small model."""
+    monkeypatch.setenv("MAMI_DEID_MODELS", str(models))
+    options = {"model": "scrubber", "held_limit": None}
+    return lambda source, **more: tool.direct(source, **(options | more))
 
 
 def only(tool, *options):
@@ -114,15 +127,66 @@ def test_what_is_not_changed_any_more_leaves_the_review(tool, chests):
     assert not list((tool.state / "review").rglob("entry.json"))
 
 
+def test_what_was_not_written_after_all_is_not_in_the_review(tool, chests, direct, monkeypatch):
+    def full(self):
+        raise Held("cannot be written: no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "commit", full)
+        summary = direct(chests, proof=False)
+    assert summary.released == 0 and not list(tool.state.rglob("entry.json"))
+
+
+def test_pictures_of_an_earlier_release_do_not_stay(tool, chests, direct):
+    direct(chests, proof=False)
+    assert len(list(tool.state.rglob("entry.json"))) == 8
+    direct(chests, proof=False, strength=0.33, review=0.0, replace=True)
+    assert not list(tool.state.rglob("entry.json"))
+
+
+def test_what_is_held_later_for_its_risk_leaves_the_review(tool, chests, tmp_path, direct):
+    source = changed(chests, tmp_path / "one", BurnedInAnnotation="YES")
+    direct(source, proof=False, on_risk=OnRisk.RELEASE)
+    assert len(list(tool.state.rglob("entry.json"))) == 1
+    direct(source, proof=False, replace=True)
+    assert not outputs(tool.out) and not list(tool.state.rglob("entry.json"))
+
+
 def test_without_proof_and_review_nothing_is_kept(tool, chests):
     tool.scrub(chests, *only(tool, "--no-proof", "--review", "0"))
     assert all(found["identity"]["critics"] == {} for found in details(tool))
     assert not (tool.state / "review").exists()
 
 
-def test_at_strength_0_pixels_stay_bit_for_bit(tool, chests):
-    tool.scrub(chests, *only(tool, "--strength", "0"))
+def test_at_strength_0_pixels_stay_bit_for_bit_and_nothing_says_otherwise(tool, chests):
+    summary = tool.scrub(chests, *only(tool, "--strength", "0"))
     assert [a.tobytes() for a in by_size(chests)] == [a.tobytes() for a in by_size(tool.out)]
+    assert (summary["identity_removed"], summary["identity_not_removed"]) == ({}, {UNTOUCHED: 8})
+    for path in outputs(tool.out):
+        dataset = pydicom.dcmread(path)
+        assert dataset.ImageType[0] == "ORIGINAL" and "DerivationDescription" not in dataset
+        assert "ID_CUES_REMOVED" not in str(dataset)
+    assert not list(tool.state.rglob("entry.json"))
+
+
+def test_pixels_that_stay_are_held_where_a_change_is_required(tool, chests, direct):
+    summary = direct(chests, identity=Identity.REQUIRE, strength=0.0)
+    assert dict(summary.held) == {f"identity: {UNTOUCHED}": 8} and not outputs(tool.out)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"NumberOfFrames": "0"},
+        {"EncapsulatedDocument": b"%PDF", "MIMETypeOfEncapsulatedDocument": "application/pdf"},
+    ],
+)
+def test_no_header_talks_pixels_away(tool, chests, tmp_path, direct, values):
+    source = changed(chests, tmp_path / "one", **values)
+    summary = direct(source, identity=Identity.REQUIRE, encapsulated=Encapsulated.KEEP)
+    assert dict(summary.changed) == {"scrubber, strength 1": 1}
+    (before,), (after,) = by_size(source), by_size(tool.out)
+    assert not np.array_equal(before, after)
 
 
 SYNTAXES = (
@@ -133,6 +197,7 @@ SYNTAXES = (
 
 @pytest.mark.parametrize("strength", ["0", "1"])
 def test_the_transfer_syntax_stays(tool, chests, tmp_path, strength):
+    """Also at strength 0, where the file goes through as it is; the writer has tests of its own."""
     source = tmp_path / "one"
     source.mkdir()
     original = pydicom.dcmread(next(chests.rglob("*.dcm")))
@@ -142,7 +207,8 @@ def test_the_transfer_syntax_stays(tool, chests, tmp_path, strength):
         dataset.InstanceNumber = number
         pydicom.dcmwrite(source / f"{number}.dcm", dataset, enforce_file_format=True)
     summary = tool.scrub(source, *only(tool, "--strength", strength))
-    assert summary["identity_removed"] == {f"scrubber, strength {strength}": len(SYNTAXES)}
+    assert summary["released"] == len(SYNTAXES)
+    assert summary["identity_removed"] == ({"scrubber, strength 1": len(SYNTAXES)} if strength == "1" else {})
     for path in outputs(tool.out):
         written = pydicom.dcmread(path)
         assert written.file_meta.TransferSyntaxUID == SYNTAXES[written.InstanceNumber]
@@ -251,6 +317,8 @@ def test_off_leaves_pixels_and_loads_no_network(tool, chests):
         (("--strength", "very"), "light, medium, strong"),
         (("--model", "critic"), "takes an anonymizer"),
         (("--model", "nobody"), "there is no model nobody"),
+        (("--model", "/nowhere/scrubber"), "no model.json can be read in that folder"),
+        (("--model", "a" * 300), "name is not valid"),
         (("--device", "tpu"), "auto, cpu, cuda, mps"),
     ],
 )
@@ -260,11 +328,45 @@ def test_options_that_cannot_be(tool, chests, options, words):
     assert not tool.out.exists()
 
 
-def test_damaged_weights_stop_the_run(tool, chests, models, tmp_path):
-    damaged = tmp_path / "scrubber"
-    shutil.copytree(models / "scrubber", damaged)
-    data = bytearray((damaged / "weights.safetensors").read_bytes())
+@pytest.mark.parametrize("name", ["scrubber", "critic"])
+def test_damaged_weights_stop_the_run(tool, chests, models, tmp_path, monkeypatch, name):
+    damaged = copied(models, tmp_path, monkeypatch)
+    weights = damaged / name / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
     data[-1] ^= 1
-    (damaged / "weights.safetensors").write_bytes(data)
-    done = tool.run("scrub", chests, tool.out, "--state", tool.state, "--model", damaged, status=2)
-    assert b"damaged" in done.stderr
+    weights.write_bytes(data)
+    assert f"the weights of the model {name} are damaged" in tool.refused(chests, model="scrubber")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [("critic", "{", "junk {"), ("scrubber", '"ct_width": 2000.0', '"ct_width": -5')],
+)
+def test_a_record_that_cannot_be_used_is_named(tool, chests, models, tmp_path, monkeypatch, name, old, new):
+    manifest = copied(models, tmp_path, monkeypatch) / name / "model.json"
+    text = manifest.read_text()
+    assert old in text
+    manifest.write_text(text.replace(old, new, 1))
+    assert f"the model {name} cannot be used" in tool.refused(chests, model="scrubber")
+
+
+def test_a_network_that_does_not_load_holds_what_it_would_change(tool, chests, models, tmp_path, monkeypatch):
+    manifest = copied(models, tmp_path, monkeypatch) / "scrubber" / "model.json"
+    manifest.write_text(manifest.read_text().replace("tu-regnetx_002", "nonsense"))
+    summary = tool.direct(chests, model="scrubber")
+    assert dict(summary.held) == {"identity: a model cannot be loaded; import it again": 8}
+
+
+def test_a_model_that_covers_other_images_makes_another_release(tool, chests, models, tmp_path, monkeypatch):
+    manifest = copied(models, tmp_path, monkeypatch) / "scrubber" / "model.json"
+    before = identity_setup(ScrubOptions(chests, tool.out, model="scrubber"), retains_uids=False)
+    manifest.write_text(manifest.read_text().replace('"high_percentile": 99.5', '"high_percentile": 98.0'))
+    after = identity_setup(ScrubOptions(chests, tool.out, model="scrubber"), retains_uids=False)
+    assert before.digest != after.digest
+
+
+def copied(models, tmp_path, monkeypatch):
+    folder = tmp_path / "copied"
+    shutil.copytree(models, folder)
+    monkeypatch.setenv("MAMI_DEID_MODELS", str(folder))
+    return folder

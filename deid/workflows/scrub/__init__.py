@@ -14,6 +14,7 @@ from deid.core.errors import UsageError
 from deid.core.files import refuse_inside
 from deid.core.journal import Journal
 from deid.core.noise import NoiseCounter
+from deid.core.outcomes import Outcome
 from deid.core.outputs import list_outputs, remove_outputs
 from deid.core.parallel import map_batches
 from deid.core.patient_map import PatientMap, read_patient_map
@@ -163,7 +164,7 @@ class _Run:
             self._patients,
             setup.context,
             profile.options,
-            summary.add,
+            self._decided,
         )
         tasks = ((setup, batch) for batch in planner.batches())
         batches = map_batches(write_batch, tasks, self._options.jobs, parts_of, lost_batch)
@@ -176,6 +177,11 @@ class _Run:
         plan = planner.plan
         summary.patients, summary.elsewhere = plan.patients, plan.elsewhere
         summary.without_id, summary.shared_uids = plan.without_id, plan.shared_uids
+
+    def _decided(self, outcome: Outcome, unchanged: bool) -> None:
+        self._summary.add(outcome, unchanged)
+        if not unchanged and not self._options.dry_run:
+            self._forget_pictures([outcome.ref])
 
     def _take(self, written: Written, report: DifferenceFile) -> None:
         if not self._options.dry_run:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from deid.core.image import Image
 from deid.networks.scrubber import Scrubber
@@ -18,10 +20,7 @@ from deid.pixels.network_range import (
 )
 from deid.pixels.slices import Parts, SliceRule, network_slices
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+UNTOUCHED = "the network left every pixel as it is"
 UNFAMILIAR = "the image does not look like those that the model was trained on"
 TOO_COARSE = "its floating-point values are too coarse for their range"
 _COARSEST = 2.0**-16
@@ -95,7 +94,7 @@ def scrub_frames(
         shown_at = choice.frames[len(choice.frames) // 2]
     else:
         found = measure_range(frames.parts(), rule)
-    start, shown = 0, None
+    start, shown, is_touched = 0, None, False
     for image in frames.parts():
         if not resolution(image, found) <= _COARSEST:
             return TOO_COARSE
@@ -103,10 +102,11 @@ def scrub_frames(
         if not frames.is_volume and not scrubber.is_familiar(unit):
             return UNFAMILIAR
         changed = from_network(scrubber.scrub(unit, strength, noise), found, image)
+        is_touched = is_touched or not np.array_equal(changed.array, image.array)
         take(changed)
         at = shown_at - start
         if 0 <= at < image.frames:
             shown = Shown(unit[at].copy(), changed.part(at, at + 1), found)
         start += image.frames
     assert shown is not None
-    return shown
+    return shown if is_touched else UNTOUCHED  # what is as it was must not say that it was changed

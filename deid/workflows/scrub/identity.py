@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,6 +18,7 @@ from deid.core.errors import Held, UsageError
 from deid.core.model_card import ModelKind, ModelRecord, read_record
 from deid.core.model_files import WEIGHTS, sha256_of
 from deid.core.models import MANIFEST, find_model, find_models
+from deid.core.review_store import ReviewStore
 from deid.dicom.index import DicomRecord
 from deid.nifti.index import NiftiRecord
 from deid.nifti.kinds import FileKind
@@ -41,6 +43,7 @@ NIFTI_WORDS = "voxels: written in their own type"
 NIFTI_SERIES = "NIfTI file of several volumes"
 NO_MODEL = "no validated model is installed"
 NO_MODALITY = "no model for this modality"
+UNUSABLE = "identity: a model cannot be loaded; import it again"
 RETAINED_UIDS = "the recipe retains UIDs, which a changed image may not keep"
 _KEPT_DECODED = 256 << 20
 
@@ -74,15 +77,15 @@ def identity_setup(options: ScrubOptions, *, retains_uids: bool) -> IdentitySetu
     """Find the models of a run and check their weights; torch is not loaded.
 
     Raises:
-        UsageError: The model of ``--model`` is not there or no anonymizer, or a model is damaged.
+        UsageError: The model of ``--model`` is not there or no anonymizer, or a model that would be used is
+            damaged.
     """
     if options.identity is Identity.OFF:
         return IdentitySetup()
-    found = {folder: read_record(folder) for folder in find_models()}
+    found = {folder: _record(folder) for folder in find_models()}
     if options.model:
-        given = Path(options.model)
-        folder = given if (given / MANIFEST).is_file() else find_model(options.model)
-        found[folder] = read_record(folder)
+        folder = _given(options.model)
+        found[folder] = _record(folder)
         if found[folder].kind is not ModelKind.ANONYMIZER:
             raise UsageError(
                 "--model takes an anonymizer: a name of 'mami-deid models list', or a folder that "
@@ -91,28 +94,58 @@ def identity_setup(options: ScrubOptions, *, retains_uids: bool) -> IdentitySetu
         anonymizers: tuple[Path, ...] = (folder,)
     else:
         anonymizers = tuple(f for f, record in found.items() if record.kind is ModelKind.ANONYMIZER)
-    digests = [_checked(folder, found[folder]) for folder in anonymizers]
-    described = repr((str(options.identity), options.strength, digests))
+    chosen = [found[folder] for folder in anonymizers]
+    observers = _observers(found, chosen) if options.proof and chosen else ()
+    for folder in (*anonymizers, *observers):
+        _check(folder, found[folder])
+    described = repr((str(options.identity), options.strength, [_made_of(record) for record in chosen]))
     return IdentitySetup(
         options.identity,
         options.strength,
         options.device,
         anonymizers,
-        _observers(found, [found[folder] for folder in anonymizers]) if options.proof else (),
+        observers,
         retains_uids,
         options.review,
         hashlib.sha256(described.encode()).hexdigest(),
     )
 
 
-def _checked(folder: Path, record: ModelRecord) -> str:
+def _given(model: str) -> Path:
+    """The folder that ``--model`` means: a path, or the name of an installed model."""
+    with suppress(OSError):  # a name that is too long for a file, a folder that may not be read
+        if (Path(model) / MANIFEST).is_file():
+            return Path(model)
+    if os.sep in model:
+        raise UsageError(f"--model: no {MANIFEST} can be read in that folder; check the path.")
+    return find_model(model)
+
+
+def _record(folder: Path) -> ModelRecord:
+    try:
+        return read_record(folder)
+    except UsageError as error:
+        raise UsageError(f"the model {folder.name} cannot be used: {error}") from None
+
+
+def _check(folder: Path, record: ModelRecord) -> None:
+    from deid.pixels.network_range import IntensityRule
+
     assert record.weights is not None
     if sha256_of(folder, WEIGHTS) != record.weights.sha256:
         raise UsageError(
             f"the weights of the model {folder.name} are damaged: their SHA-256 is not the one in "
             f"{MANIFEST}; import the model again."
         )
-    return record.weights.sha256
+    try:
+        IntensityRule.from_json(record.input.intensity.parameters)
+    except UsageError as error:
+        raise UsageError(f"the model {folder.name} cannot be used: {error}") from None
+
+
+def _made_of(record: ModelRecord) -> tuple[object, ...]:
+    """All of a model that what it makes of an image depends on."""
+    return record.name, record.weights, record.architecture, record.arguments, record.input
 
 
 def _observers(found: Mapping[Path, ModelRecord], anonymizers: list[ModelRecord]) -> tuple[Path, ...]:
@@ -317,6 +350,8 @@ class IdentityStep:
         def remember() -> None:
             if int.from_bytes(unit.ref[:4]) < self._setup.share * (1 << 32):
                 proof.keep(self._pictures, unit, chosen.facts, self._setup.strength, figures)
+            else:  # those of an earlier run show other pixels
+                ReviewStore(self._pictures).remove([unit.ref])
 
         return {APPLIED: details}, remember
 
@@ -327,7 +362,8 @@ class IdentityStep:
             from deid.networks.scrubber import Scrubber
             from deid.workflows.scrub.proof import device_of
 
-            network, _ = load_network(folder)
+            with _usable():
+                network, _ = load_network(folder)
             if not isinstance(network, Anonymizer):
                 raise Held("identity: the model's network is no anonymizer")
             self._scrubbers[folder] = Scrubber(network, device_of(self._setup.device))
@@ -337,10 +373,20 @@ class IdentityStep:
         if chosen.folder not in self._proofs:
             from deid.workflows.scrub.proof import Proof, device_of
 
-            self._proofs[chosen.folder] = Proof(
-                self._setup.observers, chosen.record, device_of(self._setup.device)
-            )
+            with _usable():
+                self._proofs[chosen.folder] = Proof(
+                    self._setup.observers, chosen.record, device_of(self._setup.device)
+                )
         return self._proofs[chosen.folder]
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """Hold an image where a model does not load; which one is said where a run begins, or by ``models``."""
+    try:
+        yield
+    except UsageError:
+        raise Held(UNUSABLE) from None
 
 
 @dataclass(frozen=True)

@@ -268,7 +268,7 @@ class _Writer:
             placed = {written.relative: written for written in self._staging.commit()}
         except Held as held:
             result.outcomes = [
-                replace(o, status=Status.HELD, reason=held.reason, outputs=())
+                replace(o, status=Status.HELD, reason=held.reason, outputs=(), details={})
                 if o.status is Status.RELEASED
                 else o
                 for o in result.outcomes
