@@ -51,6 +51,12 @@ Model = Annotated[str | None, typer.Option(help="Anonymizer that made the releas
 Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")]
 Device = Annotated[str, typer.Option(help="Where networks run: auto, cpu, cuda or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print audit.json on standard output.")]
+Render = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Draw the page of an audit.json again, into DIR or beside it, and end."
+    ),
+]
 Schema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of audit.json and end.")]
 
 
@@ -74,6 +80,7 @@ def command(
     seed: Seed = 0,
     device: Device = "auto",
     json: AsJson = False,
+    render: Render = None,
     schema: Schema = False,
 ) -> None:
     """Attack a release and report what the attacks reach, as audit.json and audit.html.
@@ -83,6 +90,9 @@ def command(
     """
     if schema:
         _print_schema()
+        return
+    if render is not None:
+        _redraw(render, report)
         return
     from deid.audit.gates import parse_gate
     from deid.workflows.audit import Attack, AuditOptions, Effort, audit
@@ -132,6 +142,12 @@ def _print_schema() -> None:
     from deid.audit.schema import schema
 
     print_json(schema())
+
+
+def _redraw(result: Path, report: Path | None) -> None:
+    from deid.workflows.audit.redraw import redraw
+
+    typer.echo(str(redraw(result, report)), err=True)
 
 
 def _tell(done: Audit) -> None:

@@ -95,7 +95,7 @@ def audit(options: AuditOptions, progress: Progress, prompt: Prompt = None) -> A
     options.check()
     recipe = load_recipe(options.recipe) if options.recipe else preset_recipe(options.preset)
     found = find_pairs(options, prompt)
-    folder = ReportFolder(options.report, found.roots)
+    folder = ReportFolder.new(options.report, found.roots)
     run = _Run(options, recipe, found, folder, progress)
     with run.timed("pairs"):
         patients = read_patients(options.patients) if options.patients else {}
