@@ -121,7 +121,7 @@ def command(
         device=device_named(device),
     )
     with ProgressLine() as progress:
-        done = audit(options, progress.update, prompt())
+        done = audit(options, progress.update, prompt(), lambda line: typer.echo(line, err=True))
     _tell(done)
     if json:
         print_json(done.result)

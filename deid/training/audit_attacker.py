@@ -139,19 +139,10 @@ class RestorerTrainer:
             scrubbed: The same images scrubbed.
             seed: Of the training.
         """
-        import segmentation_models_pytorch as smp
-
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            unet = smp.Unet(
-                "resnet18",
-                encoder_depth=3,
-                encoder_weights=None,
-                decoder_channels=[64, 32, 16],
-                in_channels=1,
-            )
-        network = _Added(unet).train()
+            network = restorer_network().train()
         optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
         for _ in range(self._how.restorer_steps):
             drawn = torch.randint(len(originals), (16,), generator=generator).numpy()
@@ -161,6 +152,16 @@ class RestorerTrainer:
             loss.backward()
             optimizer.step()
         return network.eval()
+
+
+def restorer_network() -> nn.Module:
+    """A new restorer, `[image, 1, row, column]` to the same; rows and columns are multiples of 8."""
+    import segmentation_models_pytorch as smp
+
+    unet = smp.Unet(
+        "resnet18", encoder_depth=3, encoder_weights=None, decoder_channels=[64, 32, 16], in_channels=1
+    )
+    return _Added(unet)
 
 
 class _Added(nn.Module):

@@ -23,9 +23,11 @@ from deid.core.errors import ExitStatus, Held, UsageError
 from deid.core.noise import NoiseCounter
 from deid.dicom.profile import editions
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
+from deid.workflows.audit.estimate import QUICK_SECONDS, Plan, estimate_line, reductions, within
 from deid.workflows.audit.folder import PAGE, RESULT, ReportFolder
 from deid.workflows.audit.options import Attack, AuditOptions, Effort
 from deid.workflows.audit.sources import Found, Prompt, find_pairs
+from deid.workflows.audit.timing import header_cost, plan_of, workload
 
 if TYPE_CHECKING:
     from deid.audit.pictures import AuditImages
@@ -80,13 +82,19 @@ class Audit:
         ]
 
 
-def audit(options: AuditOptions, progress: Progress, prompt: Prompt = None) -> Audit:
+def audit(
+    options: AuditOptions,
+    progress: Progress,
+    prompt: Prompt = None,
+    say: Callable[[str], object] = lambda line: None,
+) -> Audit:
     """Attack a release.
 
     Args:
         options: Of the audit.
         progress: Is told how far it is: a phase, how many more are done, how many there are.
         prompt: Asks for the passphrase of an encrypted key; None where nobody can be asked.
+        say: Receives lines for the user before the work: how long it will take, and what was reduced.
 
     Raises:
         UsageError: The release, its originals, a model or the options cannot be used.
@@ -101,9 +109,10 @@ def audit(options: AuditOptions, progress: Progress, prompt: Prompt = None) -> A
         patients = read_patients(options.patients) if options.patients else {}
         release = read_release(found.pairs, patients, lambda n: progress("pairs", n, len(found.pairs)))
     run.begin(release)
+    prepared = run.prepare(release, say)
     run.attack_headers(release)
-    if any(options.wants(attack) for attack in _PICTURES):
-        run.attack_pictures(release)
+    if prepared is not None:
+        run.attack_pictures(release, *prepared)
     return run.end()
 
 
@@ -155,6 +164,32 @@ class _Run:
         self.result |= {"gates": [], "verdict": NOT_ASSESSED}
         self.folder.save(self.result)
 
+    def prepare(self, release: Release, say: Callable[[str], object]) -> tuple[Networks, Plan] | None:
+        """Load the models, time a little of everything, and say how long it will take.
+
+        Returns:
+            What the attacks on pictures need; None if none shall run.
+        """
+        options, cost = self.options, 0.0
+        if options.wants(Attack.HEADER):
+            cost = header_cost(release, self.recipe.profile())
+        if not any(options.wants(attack) for attack in _PICTURES):
+            say(estimate_line({Attack.HEADER: cost * len(release.instances)}))
+            return None
+        from deid.workflows.audit.networks import load_networks
+
+        networks = load_networks(release.modalities(), options.model, self.found.model, options.device)
+        wanted = plan_of(options.effort, _MOST[options.effort])
+        if self.found.model:
+            wanted = replace(wanted, strengths=1)
+        work, costs = workload(release, networks, options, cost)
+        plan = within(wanted, work, costs) if options.effort is Effort.QUICK else wanted
+        say(estimate_line(work.seconds(plan, costs)))
+        if reduced := reductions(replace(wanted, images=min(wanted.images, work.items)), plan):
+            say(f"reduced to end in about {QUICK_SECONDS / 60:.0f} min: {'; '.join(reduced)}")
+        self.result["manifest"]["options"] |= plan.shown()
+        return networks, plan
+
     def attack_headers(self, release: Release) -> None:
         """What the headers still say."""
         total = len(release.instances) * (1 + release.paired)
@@ -164,16 +199,13 @@ class _Run:
             lambda: ATTACKS["header"](release, profile, lambda n: self.progress("header", n, total)),
         )
 
-    def attack_pictures(self, release: Release) -> None:
+    def attack_pictures(self, release: Release, networks: Networks, plan: Plan) -> None:
         """What the pictures still say; both sides are read once for all attacks."""
         import torch
 
         from deid.workflows.audit.images import chosen_items, load_pictures
-        from deid.workflows.audit.networks import load_networks
 
-        options, most = self.options, _MOST[self.options.effort]
-        modalities = release.modalities()
-        networks = load_networks(modalities, options.model, self.found.model, options.device)
+        options, most = self.options, plan.images
         self.result["manifest"] |= {
             "torch": torch.__version__,
             "models": dict(sorted(networks.digests.items())),
@@ -195,31 +227,39 @@ class _Run:
                 self._no_pictures()
                 return
             self.result["release"]["images"] = len(pictures.images)
-            self._attack_each(pictures.images, networks, Path(private))
+            self._attack_each(pictures.images, networks, plan, Path(private))
 
-    def _attack_each(self, images: AuditImages, networks: Networks, private: Path) -> None:
+    def _attack_each(self, images: AuditImages, networks: Networks, plan: Plan, private: Path) -> None:
         """Every attack on pictures, one after the other."""
+        from deid.audit.attackers import Remembered
         from deid.audit.inversion import InversionOptions
         from deid.audit.reid import ReidOptions
         from deid.training.audit_attacker import AttackerTrainer, AuditTraining, RestorerTrainer
 
         options, effort = self.options, self.options.effort
-        training = replace(AuditTraining.of(effort.value, private), device=options.device)
+        training = replace(
+            AuditTraining.of(effort.value, private),
+            device=options.device,
+            epochs=plan.epochs,
+            restorer_steps=plan.restorer_steps,
+        )
         trainer = AttackerTrainer(training)
         restorer = RestorerTrainer(training) if _is_changed(images) else None
         reid = ReidOptions.of(effort.value, options.seed)
-        recognisers = networks.frozen | networks.shipped
+        undo = replace(
+            InversionOptions.of(effort.value, options.seed), images=plan.undone, steps=plan.undo_steps
+        )
+        frozen, shipped = (
+            {name: Remembered(network) for name, network in some.items()}
+            for some in (networks.frozen, networks.shipped)
+        )
+        recognisers = frozen | shipped
         strength = self.found.strength if self.found.model else None
         calls: dict[Attack, Callable[[], Section]] = {
-            Attack.REID: lambda: ATTACKS["reid"](images, networks.frozen, trainer, reid, networks.shipped),
+            Attack.REID: lambda: ATTACKS["reid"](images, frozen, trainer, reid, shipped),
             Attack.LINKAGE: lambda: ATTACKS["linkage"](images, recognisers, seed=options.seed),
             Attack.INVERSION: lambda: ATTACKS["inversion"](
-                images,
-                networks.anonymizer,
-                strength,
-                recognisers,
-                restorer,
-                InversionOptions.of(effort.value, options.seed),
+                images, networks.anonymizer, strength, recognisers, restorer, undo
             ),
             Attack.UTILITY: lambda: ATTACKS["utility"](images, networks.classifier, seed=options.seed),
         }
