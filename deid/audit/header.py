@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deid.audit.annex import Annex
 from deid.audit.digests import hash_dictionary, upper_bound
 from deid.audit.identifiers import SharedValues, Sort, SourceValue, source_values
 from deid.audit.leaves import Content, Leaf, read_content
@@ -38,13 +39,16 @@ _TIME_STAMPS = (8, 12, 14, 17)
 _Progress = Callable[[int], object]
 
 
-def header(release: Release, profile: Profile, progress: _Progress | None = None) -> dict[str, Any]:
+def header(
+    release: Release, profile: Profile, progress: _Progress | None = None, annex: Annex | None = None
+) -> dict[str, Any]:
     """Attack the headers of a release.
 
     Args:
         release: What is audited; of a release alone only what looks like identity, and uniqueness.
         profile: What the release was made by; says which elements are kept.
         progress: Called with 1 after each file that was read, originals and outputs.
+        annex: Receives each hit, and patients who look like few others.
 
     Returns:
         The ``header`` section of ``audit.json``.
@@ -57,12 +61,13 @@ def header(release: Release, profile: Profile, progress: _Progress | None = None
         for instance in release.instances:
             sources.read(instance, profile)
             told(1)
-    attack = _Attack(sources)
+    attack = _Attack(sources, annex if annex is not None else Annex())
     for patient, instances in _by_patient(release.instances):
         forms = Forms(sources.telling(patient))
         for instance in instances:
             attack.file(instance, forms)
             told(1)
+    attack.uniqueness.note(attack.annex)
     return attack.result(release)
 
 
@@ -121,6 +126,8 @@ class _Attack:
     """Goes through the outputs and counts."""
 
     sources: _Sources
+    annex: Annex
+    ref: str = ""
     certain: int = 0
     possible: int = 0
     files: int = 0
@@ -138,7 +145,8 @@ class _Attack:
             return
         self.files += 1
         self.searched |= {(instance.patient, value) for value in forms.values}
-        self.uniqueness.add(instance.patient, content)
+        self.ref = instance.ref
+        self.uniqueness.add(instance.patient, content, instance.ref)
         self.ids |= set(_ids(content, instance.name))
         if instance.original is None:
             self._look_alone(instance, content)
@@ -151,7 +159,7 @@ class _Attack:
                 leaf = content.leaf_at(segment.start + hit.start) if segment.start >= 0 else None
                 sure = self._is_sure(hit.value, leaf, forms, instance)
                 if sure is not None:
-                    self._count(hit.form, _place(leaf), sure)
+                    self._count(hit.form, _place(leaf), sure, _element(leaf))
         for _ in _dates_in_uids(content, forms):
             self._count(Form.AS_IT_IS, "uid", False)
 
@@ -172,15 +180,16 @@ class _Attack:
         """Without the originals: what looks like identity."""
         for leaf in content.leaves:
             for _ in suspicious(leaf):
-                self._count(Form.AS_IT_IS, _place(leaf), False)
+                self._count(Form.AS_IT_IS, _place(leaf), False, _element(leaf))
         for _ in range(dates_in_name(instance.name)):
             self._count(Form.DATE, "file name", False)
 
-    def _count(self, form: Form, place: str, certain: bool) -> None:
+    def _count(self, form: Form, place: str, certain: bool, element: str = "") -> None:
         self.certain += certain
         self.possible += not certain
         self.by_form[form] += 1
         self.by_place[place] += 1
+        self.annex.note_header(self.ref, element, place, form, certain=certain)
 
     def result(self, release: Release) -> dict[str, Any]:
         """The section."""
@@ -234,6 +243,13 @@ def _place(leaf: Leaf | None) -> str:
     if leaf.vr == "UI":
         return "uid"
     return "pixel group" if group in _PIXEL_GROUPS or group & 0xFF00 == 0x6000 else "standard text"
+
+
+def _element(leaf: Leaf | None) -> str:
+    """Where a value lies, by tags and no value: ``(0040,0275) > (0032,1060)``."""
+    if leaf is None:
+        return ""
+    return " > ".join(f"({tag >> 16:04x},{tag & 0xFFFF:04x})" for tag in (*leaf.parents, leaf.tag))
 
 
 def _stood_there(value: SourceValue, leaf: Leaf, forms: Forms, instance: Instance) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from deid.audit.annex import Annex
 from deid.audit.assessment import Answers, Section, assess, auc, not_assessed, standard_error
 from deid.audit.attackers import TRAINING_FREE, Attacker, Kind, Templates, embedding, folded
 from deid.audit.controls import random_change
@@ -181,6 +182,7 @@ class _Findings:
     images: AuditImages
     options: ReidOptions
     geometries: tuple[Geometry, ...]
+    annex: Annex | None = None
     sections: dict[str, dict[Geometry, Section]] = field(default_factory=dict)
     bouts: dict[str, Bout] = field(default_factory=dict)
     tried: int = 0
@@ -191,7 +193,25 @@ class _Findings:
         found = {name: bout.figures(self.images, name, self.options) for name in self.geometries}
         self.sections[attacker.name], self.bouts[attacker.name] = found, bout
         self.tried += 1
+        self._note(bout)
         return found
+
+    @property
+    def headline(self) -> Geometry:
+        """Original to scrubbed, or what there is."""
+        return self.geometries[min(1, len(self.geometries) - 1)]
+
+    def _note(self, bout: Bout) -> None:
+        """The genuine pairs that look most alike to an attacker, for the private annex."""
+        pairs = bout.listed(self.headline)
+        if self.annex is None or pairs is None or not self.images.refs:
+            return
+        own = np.flatnonzero(pairs.genuine)
+        scores = bout.scores(pairs, self.headline)
+        if pairs.auc(scores) < 0.5:
+            scores = -scores
+        first, second = pairs.first[own], pairs.second[own]
+        self.annex.note_pairs(bout.attacker.name, self.images.refs, first, second, scores[own])
 
     def best(self, geometry: Geometry, kind: Kind | None = None) -> Section:
         """The strongest of a kind, or of all."""
@@ -214,6 +234,7 @@ def reid(
     adaptive: TrainAttacker | None,
     options: ReidOptions | None = None,
     shipped: Mapping[str, nn.Module] | None = None,
+    annex: Annex | None = None,
 ) -> Section:
     """The section "reid" of `audit.json`.
 
@@ -224,11 +245,12 @@ def reid(
         options: How thoroughly.
         shipped: Networks that were trained on what the anonymizer makes, by name; applied as they are, they
             count as adaptive.
+        annex: Receives the most alike pairs.
     """
     options = options or ReidOptions()
     images = images.at_most(options.most_images, options.seed)
     geometries = GEOMETRIES if images.originals is not None else GEOMETRIES[2:]
-    findings = _Findings(images, options, geometries)
+    findings = _Findings(images, options, geometries, annex)
     whole = study_pairs(
         numbers(images.patients), numbers(images.studies), numbers(images.sources), options.impostors
     )
@@ -295,7 +317,7 @@ def _trained(images: AuditImages, adaptive: TrainAttacker, options: ReidOptions,
 
 def _section(findings: _Findings, untrained: str) -> Section:
     images, options = findings.images, findings.options
-    headline: Geometry = findings.geometries[min(1, len(findings.geometries) - 1)]
+    headline = findings.headline
     ceiling, best = findings.best("original_original"), findings.best(headline)
     shuffled = findings.bouts[best["attacker"]].shuffled(images, headline, options)
     chance_error = standard_error(shuffled) if shuffled else float("inf")

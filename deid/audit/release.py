@@ -6,7 +6,7 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from deid.core.errors import Held, Skipped, UsageError
@@ -42,6 +42,7 @@ class Instance:
         series: Opaque label of the series.
         modality: Modality (0008,0060).
         view: Projection or orientation, where the header says it.
+        ref: Keyed reference of the input, which only the project resolves; empty where none is known.
     """
 
     original: Path | None
@@ -52,6 +53,7 @@ class Instance:
     series: str = ""
     modality: str = ""
     view: str = ""
+    ref: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Pair:
     scrubbed: Path
     name: str
     patient: str = ""
+    ref: str = ""
 
 
 def journal_pairs(journal: Journal, out: Path, originals: Path | None = None) -> list[Pair]:
@@ -114,7 +117,13 @@ def journal_pairs(journal: Journal, out: Path, originals: Path | None = None) ->
     paths = journal.paths([outcome.ref for outcome in released])
     owners = {row.ref: row.patient.hex() for row in journal.inputs.records()}
     found = [
-        Pair(home / paths[outcome.ref], out / name, name, owners.get(outcome.ref, ""))
+        Pair(
+            home / paths[outcome.ref],
+            out / name,
+            name,
+            owners.get(outcome.ref, ""),
+            "#" + outcome.ref[:5].hex(),
+        )
         for outcome in released
         if outcome.ref in paths
         for name in _image_outputs(outcome)
@@ -221,7 +230,7 @@ def read_release(
         if isinstance(read, str):
             left_out[read] += 1
         else:
-            found.append(read)
+            found.append((*read[:3], replace(read[3], ref=pair.ref)))
         if progress is not None:
             progress(1)
     if not found:
@@ -294,8 +303,6 @@ def _view(pair: Pair) -> str:
 
 def _labelled(found: list[tuple[str, str, str, Instance]]) -> Iterator[Instance]:
     """The same with opaque labels: numbers in the order of the outputs' names."""
-    from dataclasses import replace
-
     labels: tuple[dict[str, str], ...] = ({}, {}, {})
     for patient, study, series, instance in sorted(found, key=lambda each: each[3].name):
         keys = (patient, f"{patient}\x1f{study}", f"{patient}\x1f{study}\x1f{series}")

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from deid import __version__
 from deid.audit import ATTACKS
+from deid.audit.annex import Annex
 from deid.audit.gates import check_gates
 from deid.audit.release import Release, read_patients, read_release
 from deid.core.errors import ExitStatus, Held, UsageError
 from deid.core.noise import NoiseCounter
 from deid.dicom.profile import editions
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
+from deid.workflows.audit.annexes import save_annex
 from deid.workflows.audit.estimate import QUICK_SECONDS, Plan, estimate_line, reductions, within
 from deid.workflows.audit.folder import PAGE, RESULT, ReportFolder
 from deid.workflows.audit.options import Attack, AuditOptions, Effort
@@ -56,11 +58,13 @@ class Audit:
         folder: Where the report lies.
         result: What ``audit.json`` holds.
         left_out: Files and images that were not audited, by reason.
+        annex: The private annex, in the state folder; None where the project is not known.
     """
 
     folder: Path
     result: dict[str, Any]
     left_out: Mapping[str, int]
+    annex: Path | None = None
 
     @property
     def exit_status(self) -> ExitStatus:
@@ -128,6 +132,7 @@ class _Run:
     result: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    annex: Annex = field(default_factory=Annex)
 
     def begin(self, release: Release) -> None:
         """Write down what is audited, with nothing assessed yet."""
@@ -196,7 +201,9 @@ class _Run:
         profile = self.recipe.profile()
         self._attack(
             Attack.HEADER,
-            lambda: ATTACKS["header"](release, profile, lambda n: self.progress("header", n, total)),
+            lambda: ATTACKS["header"](
+                release, profile, lambda n: self.progress("header", n, total), self.annex
+            ),
         )
 
     def attack_pictures(self, release: Release, networks: Networks, plan: Plan) -> None:
@@ -256,8 +263,10 @@ class _Run:
         recognisers = frozen | shipped
         strength = self.found.strength if self.found.model else None
         calls: dict[Attack, Callable[[], Section]] = {
-            Attack.REID: lambda: ATTACKS["reid"](images, frozen, trainer, reid, shipped),
-            Attack.LINKAGE: lambda: ATTACKS["linkage"](images, recognisers, seed=options.seed),
+            Attack.REID: lambda: ATTACKS["reid"](images, frozen, trainer, reid, shipped, self.annex),
+            Attack.LINKAGE: lambda: ATTACKS["linkage"](
+                images, recognisers, seed=options.seed, annex=self.annex
+            ),
             Attack.INVERSION: lambda: ATTACKS["inversion"](
                 images, networks.anonymizer, strength, recognisers, restorer, undo
             ),
@@ -303,7 +312,9 @@ class _Run:
         self.result["gates"] = [gate.to_json() for gate in gates]
         self.folder.save(self.result)
         self.folder.save_page(render(self.result))
-        return Audit(self.folder.path, self.result, dict(sorted(self.left_out.items())))
+        state = self.found.state
+        annex = save_annex(state, self.annex) if state is not None else None
+        return Audit(self.folder.path, self.result, dict(sorted(self.left_out.items())), annex)
 
 
 def _overall(result: Mapping[str, Any]) -> str:

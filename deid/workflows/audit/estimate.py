@@ -21,7 +21,7 @@ _SHOWN = {
     "restorer_steps": "steps of the restorer",
 }
 _MINUTE = 60
-_COMPARING = 6.0  # seconds of one attacker in one geometry: intervals of 20,000 pairs by 400 replicates
+_COMPARING = 2.0  # seconds of one attacker in one geometry: intervals of 20,000 pairs by 400 replicates
 _REPLICATES = 400
 
 

@@ -183,6 +183,7 @@ def _joined(
         sources=tuple(_source(item.first) for item in of),
         labels=matrix,
         findings=findings,
+        refs=tuple(item.first.ref for item in of),
     )
 
 
