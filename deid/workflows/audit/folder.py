@@ -22,23 +22,26 @@ class ReportFolder:
         self.path = path
 
     @classmethod
-    def new(cls, path: Path, roots: Sequence[Path]) -> Self:
+    def new(cls, path: Path, roots: Sequence[Path], option: str = "--report") -> Self:
         """A new or empty folder; made with the first file.
 
         Args:
             path: The folder.
             roots: Folders that it may not lie in: a release would carry it along.
+            option: Names it in messages.
 
         Raises:
             UsageError: It lies in one of them or holds something.
         """
         if any(lies_inside(path, root) for root in roots):
-            raise UsageError("--report lies inside one of the audited folders; name one outside them.")
+            raise UsageError(
+                f"{option} lies inside one of the audited folders or the state folder; name one outside them."
+            )
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise UsageError("--report is not empty; name a new or an empty folder.")
+                raise UsageError(f"{option} is not empty; name a new or an empty folder.")
         except OSError as error:
-            raise UsageError(f"--report cannot be read: {strerror(error)}.") from None
+            raise UsageError(f"{option} cannot be read: {strerror(error)}.") from None
         return cls(path)
 
     @classmethod
