@@ -231,7 +231,7 @@ class _Findings:
 def reid(
     images: AuditImages,
     attackers: Mapping[str, nn.Module],
-    adaptive: TrainAttacker | None,
+    adaptive: Mapping[str, TrainAttacker] | None,
     options: ReidOptions | None = None,
     shipped: Mapping[str, nn.Module] | None = None,
     annex: Annex | None = None,
@@ -241,7 +241,7 @@ def reid(
     Args:
         images: Both sides, or the scrubbed alone.
         attackers: Frozen networks with `embed`, by name.
-        adaptive: Trains an attacker on the user's own pairs; None leaves it out.
+        adaptive: Train attackers on the user's own pairs, by name; None leaves them out.
         options: How thoroughly.
         shipped: Networks that were trained on what the anonymizer makes, by name; applied as they are, they
             count as adaptive.
@@ -269,33 +269,41 @@ def _ready(frozen: Mapping[str, nn.Module], shipped: Mapping[str, nn.Module]) ->
     return found + [Attacker(name, "adaptive", embedding(network)) for name, network in shipped.items()]
 
 
-def _train(findings: _Findings, adaptive: TrainAttacker | None) -> str:
-    """Train on the user's pairs, several times; the strongest stays. Returns why it was not done."""
+def _train(findings: _Findings, adaptive: Mapping[str, TrainAttacker] | None) -> str:
+    """Train each kind on the user's pairs. Returns why it was not done."""
     images, options = findings.images, findings.options
     several = len(images.recurring())
     if images.originals is None:
         return "there are no originals to train an attacker with"
-    if adaptive is None:
+    if not adaptive:
         return "no attacker was trained on these images"
     if several < options.adaptive_patients:
         return f"fewer than {options.adaptive_patients} patients with several studies to train an attacker on"
-    runs = []
+    known = [_restarted(findings, name, trainer) for name, trainer in adaptive.items()]
+    return "" if any(known) else "the folds of the patients are too small"
+
+
+def _restarted(findings: _Findings, name: str, trainer: TrainAttacker) -> bool:
+    """Train one kind several times; the strongest stays. Returns whether any could be assessed."""
+    images, options, runs = findings.images, findings.options, []
     for restart in range(options.restarts):
-        found = findings.add(_trained(images, adaptive, options, restart))
-        runs.append((found, findings.bouts.pop("trained"), findings.sections.pop("trained")))
+        found = findings.add(_trained(images, name, trainer, options, restart))
+        runs.append((found, findings.bouts.pop(name), findings.sections.pop(name)))
     known = [run for run in runs if run[0]["original_scrubbed"].get("auc")]
     if not known:
-        return "the folds of the patients are too small"
+        return False
     values = [run[0]["original_scrubbed"]["auc"]["value"] for run in known]
     best = known[int(np.argmax(values))]
     best[0]["original_scrubbed"]["restarts"] = {
         "mean": round(float(np.mean(values)), 6), "maximum": max(values), "count": len(values)
     }  # fmt: skip
-    findings.sections["trained"], findings.bouts["trained"] = best[0], best[1]
-    return ""
+    findings.sections[name], findings.bouts[name] = best[0], best[1]
+    return True
 
 
-def _trained(images: AuditImages, adaptive: TrainAttacker, options: ReidOptions, restart: int) -> Attacker:
+def _trained(
+    images: AuditImages, name: str, trainer: TrainAttacker, options: ReidOptions, restart: int
+) -> Attacker:
     """An attacker of one network a fold, each trained on the patients of the other folds."""
     assert images.originals is not None
     patients = numbers(images.patients)
@@ -308,11 +316,11 @@ def _trained(images: AuditImages, adaptive: TrainAttacker, options: ReidOptions,
         part = images.subset(np.flatnonzero(folds != fold))
         assert part.originals is not None
         networks.append(
-            adaptive(
+            trainer(
                 part.originals, part.scrubbed, part.patients, part.studies, part.sources, seed=seed + fold
             )
         )
-    return Attacker("trained", "adaptive", folded(networks, folds), folds)
+    return Attacker(name, "adaptive", folded(networks, folds), folds)
 
 
 def _section(findings: _Findings, untrained: str) -> Section:

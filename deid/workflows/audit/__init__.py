@@ -197,7 +197,7 @@ class _Run:
 
     def attack_headers(self, release: Release) -> None:
         """What the headers still say."""
-        total = len(release.instances) * (1 + release.paired)
+        total = (len(release.instances) + len(release.texts)) * (1 + release.paired)
         profile = self.recipe.profile()
         self._attack(
             Attack.HEADER,
@@ -241,7 +241,7 @@ class _Run:
         from deid.audit.attackers import Remembered
         from deid.audit.inversion import InversionOptions
         from deid.audit.reid import ReidOptions
-        from deid.training.audit_attacker import AttackerTrainer, AuditTraining, RestorerTrainer
+        from deid.training.audit_attacker import AuditTraining, RestorerTrainer
 
         options, effort = self.options, self.options.effort
         training = replace(
@@ -250,7 +250,7 @@ class _Run:
             epochs=plan.epochs,
             restorer_steps=plan.restorer_steps,
         )
-        trainer = AttackerTrainer(training)
+        trainers = training.attackers()
         restorer = RestorerTrainer(training) if _is_changed(images) else None
         reid = ReidOptions.of(effort.value, options.seed)
         undo = replace(
@@ -263,7 +263,7 @@ class _Run:
         recognisers = frozen | shipped
         strength = self.found.strength if self.found.model else None
         calls: dict[Attack, Callable[[], Section]] = {
-            Attack.REID: lambda: ATTACKS["reid"](images, frozen, trainer, reid, shipped, self.annex),
+            Attack.REID: lambda: ATTACKS["reid"](images, frozen, trainers, reid, shipped, self.annex),
             Attack.LINKAGE: lambda: ATTACKS["linkage"](
                 images, recognisers, seed=options.seed, annex=self.annex
             ),

@@ -38,7 +38,7 @@ def plan_of(effort: Effort, most: int) -> Plan:
         undo_steps=undo.steps,
         restorer_steps=training.restorer_steps,
         epochs=training.epochs,
-        trainings=reid.folds * reid.restarts,
+        trainings=reid.folds * reid.restarts * len(training.kinds),
         strengths=len(undo.strengths),
         replicates=reid.replicates,
         steps=training.steps,
@@ -64,7 +64,7 @@ def workload(
     reading, pictures = reading_cost(items, lambda item: pictures_of(item, release.paired, networks.size))
     costs = replace(network_costs(networks, options.effort), header=header, reading=reading)
     work = Workload(
-        files=len(release.instances),
+        files=len(release.instances) + len(release.texts),
         items=len(items),
         pictures=pictures,
         sides=1 + release.paired,
@@ -79,7 +79,7 @@ def header_cost(release: Release, profile: Profile) -> float:
     """Seconds of a file in the header attack."""
     from deid.audit.header import header
 
-    some = replace(release, instances=release.instances[:_FILES])
+    some = replace(release, instances=release.instances[:_FILES], texts=())
     return _timed(lambda: header(some, profile)) / len(some.instances)
 
 
