@@ -14,6 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deid.audit.annex import Annex
+from deid.audit.bids_content import (
+    EXTENSION,
+    NIFTI,
+    bids_values,
+    is_text,
+    path_words,
+    read_bids,
+    values_of_persons,
+)
 from deid.audit.digests import hash_dictionary, upper_bound
 from deid.audit.identifiers import SharedValues, Sort, SourceValue, source_values
 from deid.audit.leaves import Content, Leaf, read_content
@@ -25,6 +35,7 @@ from deid.audit.uniqueness import Uniqueness
 from deid.core.errors import Held, Skipped
 from deid.dicom.profile import Profile
 from deid.dicom.values import BINARY_SIZES, is_well_known
+from deid.nifti.bids import subject_label
 
 PLACES = ("standard text", "private", "uid", "file name", "pixel group")
 """Where hits are counted; the keys of ``header.by_place``."""
@@ -38,31 +49,34 @@ _TIME_STAMPS = (8, 12, 14, 17)
 _Progress = Callable[[int], object]
 
 
-def header(release: Release, profile: Profile, progress: _Progress | None = None) -> dict[str, Any]:
+def header(
+    release: Release, profile: Profile, progress: _Progress | None = None, annex: Annex | None = None
+) -> dict[str, Any]:
     """Attack the headers of a release.
 
     Args:
         release: What is audited; of a release alone only what looks like identity, and uniqueness.
         profile: What the release was made by; says which elements are kept.
         progress: Called with 1 after each file that was read, originals and outputs.
+        annex: Receives each hit, and patients who look like few others.
 
     Returns:
         The ``header`` section of ``audit.json``.
     """
     told = progress if progress is not None else _silent
-    if not any(each.scrubbed.suffix.lower() not in (".nii", ".gz") for each in release.instances):
-        return not_assessed("no DICOM file: the headers of NIfTI files are not attacked yet")
     sources = _Sources()
+    files = (*release.instances, *release.texts)
     if release.paired:
-        for instance in release.instances:
+        for instance in files:
             sources.read(instance, profile)
             told(1)
-    attack = _Attack(sources)
-    for patient, instances in _by_patient(release.instances):
-        forms = Forms(sources.telling(patient))
+    attack = _Attack(sources, annex if annex is not None else Annex())
+    for patient, instances in _by_patient(files):
+        forms = Forms(sources.telling(patient) if patient else sources.all_telling())
         for instance in instances:
             attack.file(instance, forms)
             told(1)
+    attack.uniqueness.note(attack.annex)
     return attack.result(release)
 
 
@@ -89,10 +103,17 @@ class _Sources:
         self.values: dict[str, set[SourceValue]] = defaultdict(set)
         self.marks: dict[str, Marks] = {}
         self.joined: set[tuple[str, str]] = set()
+        self._by_label: dict[str, set[SourceValue]] = defaultdict(set)
+        self._labels: dict[str, set[str]] = defaultdict(set)
         self._kept: set[str] = set()
         self._shared: SharedValues | None = None
 
     def read(self, instance: Instance, profile: Profile) -> None:
+        if instance.patient:
+            self.values[instance.patient] |= path_words(instance.source)
+        if _is_bids(instance.name):
+            self._read_bids(instance)
+            return
         content = _content(instance.original)
         if content is None:
             return
@@ -104,9 +125,32 @@ class _Sources:
         names = (content.text(tag) for tag in (0x0020000D, 0x00080050, 0x00080020, 0x00100010, 0x00100030))
         self.joined |= {(number, name) for name in names if number and name}
 
+    def _read_bids(self, instance: Instance) -> None:
+        """A NIfTI file, a sidecar, or a table, which may be of several persons."""
+        assert instance.original is not None
+        label = subject_label(instance.source)
+        if label is not None and instance.patient:
+            self._labels[label].add(instance.patient)
+        try:
+            found = bids_values(instance.original, instance.source)
+            persons = values_of_persons(instance.original, instance.source)
+        except (Held, OSError):
+            return
+        if instance.patient:
+            self.values[instance.patient] |= found
+        for person, values in persons.items():
+            self._by_label[person] |= values
+
+    def all_telling(self) -> list[SourceValue]:
+        """The identifiers of all patients, for tables that are of all."""
+        return list({value: None for patient in list(self.values) for value in self.telling(patient)})
+
     def telling(self, patient: str) -> list[SourceValue]:
         """The identifiers of a patient that tell him from others."""
         if self._shared is None:
+            for label, values in self._by_label.items():
+                for known in self._labels[label]:
+                    self.values[known] |= values
             self._shared = SharedValues.of(self.values.values(), self._kept)
         return [value for value in self.values[patient] if self._shared.tells(value)]
 
@@ -121,6 +165,8 @@ class _Attack:
     """Goes through the outputs and counts."""
 
     sources: _Sources
+    annex: Annex
+    ref: str = ""
     certain: int = 0
     possible: int = 0
     files: int = 0
@@ -138,7 +184,9 @@ class _Attack:
             return
         self.files += 1
         self.searched |= {(instance.patient, value) for value in forms.values}
-        self.uniqueness.add(instance.patient, content)
+        self.ref = instance.ref
+        if content.leaves:
+            self.uniqueness.add(instance.patient, content, instance.ref)
         self.ids |= set(_ids(content, instance.name))
         if instance.original is None:
             self._look_alone(instance, content)
@@ -149,16 +197,19 @@ class _Attack:
         for segment in content.segments:
             for hit in forms.find(segment.data):
                 leaf = content.leaf_at(segment.start + hit.start) if segment.start >= 0 else None
-                sure = self._is_sure(hit.value, leaf, forms, instance)
+                sure = self._is_sure(hit.value, leaf, forms, instance, segment.part)
                 if sure is not None:
-                    self._count(hit.form, _place(leaf), sure)
+                    place = "private" if segment.part == EXTENSION else _place(leaf)
+                    self._count(hit.form, place, sure, segment.part or _element(leaf))
         for _ in _dates_in_uids(content, forms):
             self._count(Form.AS_IT_IS, "uid", False)
 
     def _is_sure(
-        self, value: SourceValue, leaf: Leaf | None, forms: Forms, instance: Instance
+        self, value: SourceValue, leaf: Leaf | None, forms: Forms, instance: Instance, part: str
     ) -> bool | None:
         """Whether a hit is certain; None where it says nothing."""
+        if value.sort is Sort.DATE and part:
+            return _stood_in(value, forms, instance)
         if value.sort is Sort.DATE:
             sure = leaf is None or _stood_there(value, leaf, forms, instance)
             if sure:
@@ -170,17 +221,18 @@ class _Attack:
 
     def _look_alone(self, instance: Instance, content: Content) -> None:
         """Without the originals: what looks like identity."""
-        for leaf in content.leaves:
+        for leaf in (*content.leaves, *_text_leaves(content)):
             for _ in suspicious(leaf):
-                self._count(Form.AS_IT_IS, _place(leaf), False)
+                self._count(Form.AS_IT_IS, _place(leaf), False, _element(leaf))
         for _ in range(dates_in_name(instance.name)):
             self._count(Form.DATE, "file name", False)
 
-    def _count(self, form: Form, place: str, certain: bool) -> None:
+    def _count(self, form: Form, place: str, certain: bool, element: str = "") -> None:
         self.certain += certain
         self.possible += not certain
         self.by_form[form] += 1
         self.by_place[place] += 1
+        self.annex.note_header(self.ref, element, place, form, certain=certain)
 
     def result(self, release: Release) -> dict[str, Any]:
         """The section."""
@@ -220,9 +272,28 @@ def _content(path: Path | None) -> Content | None:
     if path is None:
         return None
     try:
-        return read_content(path)
+        return read_bids(path) if _is_bids(path.name) else read_content(path)
     except (Held, Skipped, OSError):
         return None
+
+
+def _is_bids(name: str) -> bool:
+    return name.lower().endswith(NIFTI) or is_text(name)
+
+
+def _text_leaves(content: Content) -> Iterator[Leaf]:
+    """Bytes of a NIfTI or BIDS file as texts, for patterns."""
+    for segment in content.segments:
+        if segment.part:
+            text = segment.data.decode("utf-8", "replace")
+            yield Leaf((), (), 0, "LT", "", 0, len(segment.data), text)
+
+
+def _stood_in(value: SourceValue, forms: Forms, instance: Instance) -> bool:
+    """Whether a date of an output stands in its own original; else it may have been moved there by chance."""
+    original = _content(instance.original)
+    segments = original.segments if original is not None else ()
+    return any(hit.value == value for segment in segments for hit in forms.find(segment.data))
 
 
 def _place(leaf: Leaf | None) -> str:
@@ -234,6 +305,13 @@ def _place(leaf: Leaf | None) -> str:
     if leaf.vr == "UI":
         return "uid"
     return "pixel group" if group in _PIXEL_GROUPS or group & 0xFF00 == 0x6000 else "standard text"
+
+
+def _element(leaf: Leaf | None) -> str:
+    """Where a value lies, by tags and no value: ``(0040,0275) > (0032,1060)``."""
+    if leaf is None:
+        return ""
+    return " > ".join(f"({tag >> 16:04x},{tag & 0xFFFF:04x})" for tag in (*leaf.parents, leaf.tag))
 
 
 def _stood_there(value: SourceValue, leaf: Leaf, forms: Forms, instance: Instance) -> bool:

@@ -138,17 +138,17 @@ def _values(leaf: Leaf, action: Action) -> Iterator[SourceValue]:
             yield from _name_values(value)
         elif leaf.vr in _TEXTS and _says_something(value):
             yield from _text_values(value, leaf, action)
-        elif leaf.vr in _NUMBERS and _length(value) >= LONG and not _is_common(value):
+        elif leaf.vr in _NUMBERS and _length(value) >= LONG and not word_is_common(value):
             yield SourceValue(Sort.CODE, value, False)
 
 
 def _text_values(value: str, leaf: Leaf, action: Action) -> Iterator[SourceValue]:
     """Text that is cleaned keeps its medical meaning, so finding it may be right."""
     if action is Action.CLEAN or leaf.tag >> 16 & 1 or leaf.vr in ("ST", "LT", "UT", "UN"):
-        if _length(value) >= LONG and not _is_common(value):
+        if _length(value) >= LONG and not word_is_common(value):
             yield SourceValue(Sort.TEXT, value, False)
         return
-    yield SourceValue(Sort.CODE, value, _length(value) >= LONG and not _is_common(value))
+    yield SourceValue(Sort.CODE, value, _length(value) >= LONG and not word_is_common(value))
 
 
 def _name_values(value: str) -> Iterator[SourceValue]:
@@ -159,10 +159,10 @@ def _name_values(value: str) -> Iterator[SourceValue]:
         if not _says_something(whole):
             continue
         if len(words_of(whole)) > 1:
-            yield SourceValue(Sort.NAME, whole, _length(whole) >= LONG and not _is_common(whole))
+            yield SourceValue(Sort.NAME, whole, _length(whole) >= LONG and not word_is_common(whole))
         for part in parts[:2]:
             if _says_something(part):
-                yield SourceValue(Sort.NAME, part, _length(part) >= LONG and not _is_common(part))
+                yield SourceValue(Sort.NAME, part, _length(part) >= LONG and not word_is_common(part))
 
 
 def _length(value: str) -> int:
@@ -173,7 +173,7 @@ def _says_something(value: str) -> bool:
     return _length(value) >= SHORT or (_length(value) >= 2 and not value.isascii())
 
 
-def _is_common(value: str) -> bool:
+def word_is_common(value: str) -> bool:
     """Whether every word is a medical, technical or everyday one, or too short to say anything."""
     words = words_of(value)
     is_word = lexicon().is_word

@@ -48,10 +48,17 @@ class Leaf(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Bytes outside pixel data, and the offset in the data set where they begin; -1 for what precedes it."""
+    """Bytes outside pixel data.
+
+    Attributes:
+        start: Offset in the data set where they begin; -1 for what is not in it.
+        data: The bytes.
+        part: What they are, in files that are not DICOM; else empty.
+    """
 
     start: int
     data: bytes
+    part: str = ""
 
 
 @dataclass(frozen=True)

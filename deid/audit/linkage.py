@@ -6,17 +6,19 @@ gallery is all originals of the release.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from torch import nn
 
+from deid.audit.annex import Annex, Scores
 from deid.audit.assessment import Section, figure, not_assessed
 from deid.audit.attackers import TRAINING_FREE, Templates, embedding
 from deid.audit.pairing import LEAST_PATIENTS, numbers
 from deid.audit.pictures import AuditImages, Pictures
-from deid.audit.search import Codes, OwnImages, search, shares_below
+from deid.audit.search import Codes, OwnImages, pair_scores, search, shares_below
 from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED, Evidence, judge
 from deid.reid.ranking import Ranks, found_within, patient_mean
 
@@ -25,7 +27,11 @@ _UNIFORM = 12**-0.5  # deviation of a share that is even between 0 and 1
 
 
 def linkage(
-    images: AuditImages, critics: Mapping[str, nn.Module], most_images: int = 2_000, seed: int = 0
+    images: AuditImages,
+    critics: Mapping[str, nn.Module],
+    most_images: int = 2_000,
+    seed: int = 0,
+    annex: Annex | None = None,
 ) -> Section:
     """The section "linkage" of `audit.json`.
 
@@ -37,13 +43,17 @@ def linkage(
         critics: Networks with `embed`, by name.
         most_images: Used at most.
         seed: Of all that is drawn.
+        annex: Receives the images that were found most surely.
     """
     if images.originals is None:
         return _nothing("there are no originals to link to")
     images = images.at_most(most_images, seed)
     if len(set(images.patients)) < LEAST_PATIENTS:
         return _nothing(f"fewer than {LEAST_PATIENTS} patients")
-    methods = {name: match(images, templates, seed) for name, templates in _methods(critics).items()}
+    methods = {
+        name: match(images, templates, seed, partial(annex.note_links, name) if annex else None)
+        for name, templates in _methods(critics).items()
+    }
     patients = len(set(images.patients))
     evidence = Evidence(list(methods.values()), len(methods), _CERTAIN, _UNIFORM / patients**0.5)
     verdict, reason = judge(evidence)
@@ -59,13 +69,19 @@ def linkage(
     }
 
 
-def match(images: AuditImages, templates: Callable[[Pictures], Templates], seed: int = 0) -> Section:
+def match(
+    images: AuditImages,
+    templates: Callable[[Pictures], Templates],
+    seed: int = 0,
+    note: Callable[[Sequence[str], Codes, Scores], object] | None = None,
+) -> Section:
     """Rank-1 and AUC of one method.
 
     Args:
         images: Both sides.
         templates: The method.
         seed: Of the bootstrap.
+        note: Is told which images were found first, with their scores.
     """
     assert images.originals is not None
     probe, gallery = templates(images.scrubbed).probe, templates(images.originals).gallery
@@ -75,6 +91,9 @@ def match(images: AuditImages, templates: Callable[[Pictures], Templates], seed:
     turned = shares.mean() < 0.5
     patients = numbers(images.patients)
     found = search(probe, gallery, own)
+    if note is not None and images.refs:
+        first = found.queries[(found.higher == 0) & (found.tied == 0)]
+        note(images.refs, first, pair_scores(probe, gallery, first, first))
     ranks = Ranks(patients, found.higher, found.tied, found.others)
     within: Codes | np.ndarray[tuple[int], np.dtype[np.float64]] = found_within(ranks, 1, len(images))
     return {

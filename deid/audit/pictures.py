@@ -25,6 +25,7 @@ class AuditImages:
         sources: Group in which impostors may be drawn (modality, view, size class ...), one label an image.
         labels: int8 `[image, finding]`, 1 present, 0 absent, -1 not known; None without any.
         findings: Names of the findings.
+        refs: Keyed reference of each image's input, for the private annex; empty where none is known.
 
     Raises:
         ValueError: The parts are not of one length or shape.
@@ -37,6 +38,7 @@ class AuditImages:
     sources: tuple[str, ...]
     labels: NDArray[np.int8] | None = None
     findings: tuple[str, ...] = ()
+    refs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.scrubbed.ndim != 3:
@@ -63,6 +65,7 @@ class AuditImages:
             tuple(self.sources[i] for i in index),
             None if self.labels is None else self.labels[index],
             self.findings,
+            tuple(self.refs[i] for i in index) if self.refs else (),
         )
 
     def recurring(self) -> frozenset[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from deid.audit.annex import Annex
 from deid.audit.assessment import Answers, Section, assess, auc, not_assessed, standard_error
 from deid.audit.attackers import TRAINING_FREE, Attacker, Kind, Templates, embedding, folded
 from deid.audit.controls import random_change
@@ -181,6 +182,7 @@ class _Findings:
     images: AuditImages
     options: ReidOptions
     geometries: tuple[Geometry, ...]
+    annex: Annex | None = None
     sections: dict[str, dict[Geometry, Section]] = field(default_factory=dict)
     bouts: dict[str, Bout] = field(default_factory=dict)
     tried: int = 0
@@ -191,7 +193,25 @@ class _Findings:
         found = {name: bout.figures(self.images, name, self.options) for name in self.geometries}
         self.sections[attacker.name], self.bouts[attacker.name] = found, bout
         self.tried += 1
+        self._note(bout)
         return found
+
+    @property
+    def headline(self) -> Geometry:
+        """Original to scrubbed, or what there is."""
+        return self.geometries[min(1, len(self.geometries) - 1)]
+
+    def _note(self, bout: Bout) -> None:
+        """The genuine pairs that look most alike to an attacker, for the private annex."""
+        pairs = bout.listed(self.headline)
+        if self.annex is None or pairs is None or not self.images.refs:
+            return
+        own = np.flatnonzero(pairs.genuine)
+        scores = bout.scores(pairs, self.headline)
+        if pairs.auc(scores) < 0.5:
+            scores = -scores
+        first, second = pairs.first[own], pairs.second[own]
+        self.annex.note_pairs(bout.attacker.name, self.images.refs, first, second, scores[own])
 
     def best(self, geometry: Geometry, kind: Kind | None = None) -> Section:
         """The strongest of a kind, or of all."""
@@ -211,24 +231,26 @@ class _Findings:
 def reid(
     images: AuditImages,
     attackers: Mapping[str, nn.Module],
-    adaptive: TrainAttacker | None,
+    adaptive: Mapping[str, TrainAttacker] | None,
     options: ReidOptions | None = None,
     shipped: Mapping[str, nn.Module] | None = None,
+    annex: Annex | None = None,
 ) -> Section:
     """The section "reid" of `audit.json`.
 
     Args:
         images: Both sides, or the scrubbed alone.
         attackers: Frozen networks with `embed`, by name.
-        adaptive: Trains an attacker on the user's own pairs; None leaves it out.
+        adaptive: Train attackers on the user's own pairs, by name; None leaves them out.
         options: How thoroughly.
         shipped: Networks that were trained on what the anonymizer makes, by name; applied as they are, they
             count as adaptive.
+        annex: Receives the most alike pairs.
     """
     options = options or ReidOptions()
     images = images.at_most(options.most_images, options.seed)
     geometries = GEOMETRIES if images.originals is not None else GEOMETRIES[2:]
-    findings = _Findings(images, options, geometries)
+    findings = _Findings(images, options, geometries, annex)
     whole = study_pairs(
         numbers(images.patients), numbers(images.studies), numbers(images.sources), options.impostors
     )
@@ -247,33 +269,41 @@ def _ready(frozen: Mapping[str, nn.Module], shipped: Mapping[str, nn.Module]) ->
     return found + [Attacker(name, "adaptive", embedding(network)) for name, network in shipped.items()]
 
 
-def _train(findings: _Findings, adaptive: TrainAttacker | None) -> str:
-    """Train on the user's pairs, several times; the strongest stays. Returns why it was not done."""
+def _train(findings: _Findings, adaptive: Mapping[str, TrainAttacker] | None) -> str:
+    """Train each kind on the user's pairs. Returns why it was not done."""
     images, options = findings.images, findings.options
     several = len(images.recurring())
     if images.originals is None:
         return "there are no originals to train an attacker with"
-    if adaptive is None:
+    if not adaptive:
         return "no attacker was trained on these images"
     if several < options.adaptive_patients:
         return f"fewer than {options.adaptive_patients} patients with several studies to train an attacker on"
-    runs = []
+    known = [_restarted(findings, name, trainer) for name, trainer in adaptive.items()]
+    return "" if any(known) else "the folds of the patients are too small"
+
+
+def _restarted(findings: _Findings, name: str, trainer: TrainAttacker) -> bool:
+    """Train one kind several times; the strongest stays. Returns whether any could be assessed."""
+    images, options, runs = findings.images, findings.options, []
     for restart in range(options.restarts):
-        found = findings.add(_trained(images, adaptive, options, restart))
-        runs.append((found, findings.bouts.pop("trained"), findings.sections.pop("trained")))
+        found = findings.add(_trained(images, name, trainer, options, restart))
+        runs.append((found, findings.bouts.pop(name), findings.sections.pop(name)))
     known = [run for run in runs if run[0]["original_scrubbed"].get("auc")]
     if not known:
-        return "the folds of the patients are too small"
+        return False
     values = [run[0]["original_scrubbed"]["auc"]["value"] for run in known]
     best = known[int(np.argmax(values))]
     best[0]["original_scrubbed"]["restarts"] = {
         "mean": round(float(np.mean(values)), 6), "maximum": max(values), "count": len(values)
     }  # fmt: skip
-    findings.sections["trained"], findings.bouts["trained"] = best[0], best[1]
-    return ""
+    findings.sections[name], findings.bouts[name] = best[0], best[1]
+    return True
 
 
-def _trained(images: AuditImages, adaptive: TrainAttacker, options: ReidOptions, restart: int) -> Attacker:
+def _trained(
+    images: AuditImages, name: str, trainer: TrainAttacker, options: ReidOptions, restart: int
+) -> Attacker:
     """An attacker of one network a fold, each trained on the patients of the other folds."""
     assert images.originals is not None
     patients = numbers(images.patients)
@@ -286,16 +316,16 @@ def _trained(images: AuditImages, adaptive: TrainAttacker, options: ReidOptions,
         part = images.subset(np.flatnonzero(folds != fold))
         assert part.originals is not None
         networks.append(
-            adaptive(
+            trainer(
                 part.originals, part.scrubbed, part.patients, part.studies, part.sources, seed=seed + fold
             )
         )
-    return Attacker("trained", "adaptive", folded(networks, folds), folds)
+    return Attacker(name, "adaptive", folded(networks, folds), folds)
 
 
 def _section(findings: _Findings, untrained: str) -> Section:
     images, options = findings.images, findings.options
-    headline: Geometry = findings.geometries[min(1, len(findings.geometries) - 1)]
+    headline = findings.headline
     ceiling, best = findings.best("original_original"), findings.best(headline)
     shuffled = findings.bouts[best["attacker"]].shuffled(images, headline, options)
     chance_error = standard_error(shuffled) if shuffled else float("inf")

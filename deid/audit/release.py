@@ -6,17 +6,17 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from deid.audit.bids_content import NIFTI, is_text
 from deid.core.errors import Held, Skipped, UsageError
 from deid.core.files import InputFile, discover
 from deid.core.journal import Journal
-from deid.core.outcomes import Outcome, Status
+from deid.core.outcomes import Status
 from deid.core.pseudonyms import Pseudonyms
 from deid.dicom.index import DicomRecord, index_file
 
-NIFTI = (".nii", ".nii.gz")
 NO_PATIENT = "no header and no table says whose it is"
 NO_PAIR = "no counterpart on the other side"
 NOT_AN_IMAGE_FILE = "not a DICOM or NIfTI file"
@@ -42,6 +42,8 @@ class Instance:
         series: Opaque label of the series.
         modality: Modality (0008,0060).
         view: Projection or orientation, where the header says it.
+        ref: Keyed reference of the input, which only the project resolves; empty where none is known.
+        source: Path of the original below its folder; empty where there is none.
     """
 
     original: Path | None
@@ -52,6 +54,8 @@ class Instance:
     series: str = ""
     modality: str = ""
     view: str = ""
+    ref: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,13 @@ class Release:
         instances: In the order of their names.
         left_out: Files that are not audited, by reason.
         paired: The originals are known.
+        texts: Sidecars and tables, for the header attack only; without patient where they are of several.
     """
 
     instances: tuple[Instance, ...]
     left_out: Mapping[str, int] = field(default_factory=dict)
     paired: bool = True
+    texts: tuple[Instance, ...] = ()
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -91,6 +97,8 @@ class Pair:
     scrubbed: Path
     name: str
     patient: str = ""
+    ref: str = ""
+    source: str = ""
 
 
 def journal_pairs(journal: Journal, out: Path, originals: Path | None = None) -> list[Pair]:
@@ -114,10 +122,17 @@ def journal_pairs(journal: Journal, out: Path, originals: Path | None = None) ->
     paths = journal.paths([outcome.ref for outcome in released])
     owners = {row.ref: row.patient.hex() for row in journal.inputs.records()}
     found = [
-        Pair(home / paths[outcome.ref], out / name, name, owners.get(outcome.ref, ""))
+        Pair(
+            home / paths[outcome.ref],
+            out / name,
+            name,
+            owners.get(outcome.ref, ""),
+            "#" + outcome.ref[:5].hex(),
+            paths[outcome.ref],
+        )
         for outcome in released
         if outcome.ref in paths
-        for name in _image_outputs(outcome)
+        for name in outcome.outputs
     ]
     return sorted(found, key=lambda pair: pair.name)
 
@@ -143,7 +158,7 @@ def table_pairs(table: Path, originals: Path, scrubbed: Path) -> list[Pair]:
     """
     rows = _rows(table, ("original", "scrubbed"), "--pairs")
     pairs = [
-        Pair(originals / row["original"], scrubbed / row["scrubbed"], row["scrubbed"])
+        Pair(originals / row["original"], scrubbed / row["scrubbed"], row["scrubbed"], source=row["original"])
         for row in rows
         if _stays_inside(row["original"]) and _stays_inside(row["scrubbed"])
     ]
@@ -154,16 +169,17 @@ def table_pairs(table: Path, originals: Path, scrubbed: Path) -> list[Pair]:
 
 def keyed_pairs(pseudonyms: Pseudonyms, originals: Path, scrubbed: Path) -> list[Pair]:
     """The pairs by SOP Instance UIDs and the pseudonyms that a key makes of them."""
-    by_uid: dict[str, Path] = {}
+    by_uid: dict[str, InputFile] = {}
     for file in _files(originals):
         record = _index(file.path)
         if record is not None:
-            by_uid[pseudonyms.uid(record.instance)] = file.path
+            by_uid[pseudonyms.uid(record.instance)] = file
     found = []
     for file in _files(scrubbed):
         record = _index(file.path)
         if record is not None and record.instance in by_uid:
-            found.append(Pair(by_uid[record.instance], file.path, file.relative))
+            original = by_uid[record.instance]
+            found.append(Pair(original.path, file.path, file.relative, source=original.relative))
     if not found:
         raise UsageError(
             "with the key that was given no file of the release is the output of an original; check the key "
@@ -179,7 +195,10 @@ def equal_name_pairs(originals: Path, scrubbed: Path) -> list[Pair]:
         UsageError: Not every file of the release has a namesake.
     """
     names = {file.relative: file.path for file in _files(originals)}
-    found = [Pair(names.get(file.relative), file.path, file.relative) for file in _files(scrubbed)]
+    found = [
+        Pair(names.get(file.relative), file.path, file.relative, source=file.relative)
+        for file in _files(scrubbed)
+    ]
     if not found:
         raise UsageError("the release holds no file; check the folder.")
     if any(pair.original is None for pair in found):
@@ -221,13 +240,19 @@ def read_release(
         if isinstance(read, str):
             left_out[read] += 1
         else:
-            found.append(read)
+            found.append((*read[:3], replace(read[3], ref=pair.ref, source=pair.source)))
         if progress is not None:
             progress(1)
-    if not found:
+    if all(is_text(instance.name) for *_, instance in found):
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items())) or "no file"
         raise UsageError(f"no file can be audited ({reasons}); give --patients FILE: a CSV path,patient.")
-    return Release(tuple(_labelled(found)), dict(sorted(left_out.items())), paired)
+    labelled = list(_labelled(found))
+    return Release(
+        tuple(each for each in labelled if not is_text(each.name)),
+        dict(sorted(left_out.items())),
+        paired,
+        tuple(each for each in labelled if is_text(each.name)),
+    )
 
 
 def read_patients(table: Path) -> dict[str, str]:
@@ -243,19 +268,12 @@ def read_patients(table: Path) -> dict[str, str]:
     return found
 
 
-def _image_outputs(outcome: Outcome) -> Iterator[str]:
-    """Of what a unit gave, the files that show something: no sidecar, no table."""
-    for name in outcome.outputs:
-        if PurePosixPath(name).suffix.lower() not in (".json", ".tsv", ".bval", ".bvec"):
-            yield name
-
-
 def _read(pair: Pair, patients: Mapping[str, str]) -> tuple[str, str, str, Instance] | str:
     """Patient, study, series and the instance without them; or why it is not audited."""
     if not pair.scrubbed.is_file() or (pair.original is not None and not pair.original.is_file()):
         return MISSING
     given = patients.get(pair.name, pair.patient)
-    if pair.name.lower().endswith(NIFTI):
+    if pair.name.lower().endswith(NIFTI) or is_text(pair.name):
         return _read_nifti(pair, given)
     record = _index(pair.original or pair.scrubbed)
     if record is None:
@@ -275,7 +293,7 @@ def _read_nifti(pair: Pair, given: str) -> tuple[str, str, str, Instance] | str:
     subject = next((part for part in parts if part.startswith("sub-")), "")
     session = next((part for part in parts if part.startswith("ses-")), pair.name)
     patient = given or subject
-    if not patient:
+    if not patient and not is_text(pair.name):
         return NO_PATIENT
     kind = parts[-1].split(".")[0].rsplit("_", 1)[-1]
     instance = Instance(pair.original, pair.scrubbed, pair.name, "", "", modality="MR", view=kind)
@@ -294,10 +312,11 @@ def _view(pair: Pair) -> str:
 
 def _labelled(found: list[tuple[str, str, str, Instance]]) -> Iterator[Instance]:
     """The same with opaque labels: numbers in the order of the outputs' names."""
-    from dataclasses import replace
-
     labels: tuple[dict[str, str], ...] = ({}, {}, {})
     for patient, study, series, instance in sorted(found, key=lambda each: each[3].name):
+        if not patient:  # a table of all patients
+            yield instance
+            continue
         keys = (patient, f"{patient}\x1f{study}", f"{patient}\x1f{study}\x1f{series}")
         named = [
             known.setdefault(key, f"{letter}{len(known) + 1}")

@@ -159,7 +159,8 @@ def header_other(result: Result) -> Table:
     rows: list[tuple[str, ...]] = []
     tried = part(header, "hash_dictionary")
     if tried:
-        bound = f"of {count(tried.get('tried'))} guesses; 95 % upper bound {share(tried.get('upper'))}"
+        bound = f"of {count(tried.get('tried'))} released UIDs and ids"
+        bound += f"; 95 % upper bound {share(tried.get('upper'))}"
         rows.append(_row_or_remark("unkeyed hashes recovered", tried, count(tried.get("recovered")), bound))
     shift = part(header, "shift")
     if shift:

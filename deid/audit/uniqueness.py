@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from datetime import date
 from typing import Any
 
+from deid.audit.annex import Annex
 from deid.audit.leaves import Content
 from deid.core.matching import parse_date
 
@@ -21,6 +22,7 @@ QUASI_IDENTIFIERS = {
 }
 _WEEKDAY = "StudyWeekday"
 _CLASSES = ("1", "2-4", "5+")
+_MANY = 5
 
 
 class Uniqueness:
@@ -28,9 +30,17 @@ class Uniqueness:
 
     def __init__(self) -> None:
         self._values: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        self._refs: dict[str, str] = {}
 
-    def add(self, patient: str, content: Content) -> None:
-        """Take the values of one file of the release."""
+    def add(self, patient: str, content: Content, ref: str = "") -> None:
+        """Take the values of one file of the release.
+
+        Args:
+            patient: Whose it is.
+            content: The file.
+            ref: Its keyed reference; one a patient is kept for the annex.
+        """
+        self._refs.setdefault(patient, ref)
         known = self._values[patient]
         for name, tag in QUASI_IDENTIFIERS.items():
             text = content.text(tag)
@@ -43,12 +53,21 @@ class Uniqueness:
         groups = Counter(frozenset(values) for values in self._values.values())
         sizes: Counter[str] = Counter()
         for count in groups.values():
-            sizes[_CLASSES[0] if count == 1 else _CLASSES[1] if count < 5 else _CLASSES[2]] += count
+            sizes[_CLASSES[0] if count == 1 else _CLASSES[1] if count < _MANY else _CLASSES[2]] += count
         names = {name for values in self._values.values() for name, _ in values}
         return {
             "quasi_identifiers": [name for name in QUASI_IDENTIFIERS if name in names],
             "k": {name: sizes[name] for name in _CLASSES},
         }
+
+    def note(self, annex: Annex) -> None:
+        """Name to the private annex the patients whose values fewer than five share; no value."""
+        alike: dict[frozenset[tuple[str, str]], list[str]] = defaultdict(list)
+        for patient, values in self._values.items():
+            alike[frozenset(values)].append(self._refs[patient])
+        for shared, refs in alike.items():
+            if len(refs) < _MANY:
+                annex.note_rare((name for name, _ in shared), len(refs), refs)
 
 
 def _weekday(text: str) -> str:

@@ -291,8 +291,8 @@ def _header_sentence(header: Mapping[str, Any]) -> str:
             f" (95 % upper bound {share(tried['upper'])})" if finite(tried.get("upper")) is not None else ""
         )
         said.append(
-            f"A dictionary of {count(tried['tried'])} guesses at unkeyed hashes recovered "
-            f"{count(tried.get('recovered'))}{bound}."
+            f"{count(tried['tried'])} released UIDs and ids were tried as unkeyed hashes of source values: "
+            f"{count(tried.get('recovered'))} recovered{bound}."
         )
     if finite(shift.get("patients")):
         said.append(

@@ -12,7 +12,7 @@ from deid.cli.project import KeyFile, OutOption, ProjectName, StateFolder, promp
 from deid.cli.terminal import ProgressLine, print_json
 
 if TYPE_CHECKING:
-    from deid.workflows.audit import Audit
+    from deid.workflows.audit import Audit, AuditOptions
 
 Folders = Annotated[
     list[Path] | None,
@@ -51,6 +51,13 @@ Model = Annotated[str | None, typer.Option(help="Anonymizer that made the releas
 Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")]
 Device = Annotated[str, typer.Option(help="Where networks run: auto, cpu, cuda or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print audit.json on standard output.")]
+Render = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Draw the page of an audit.json again, into DIR or beside it, and end."
+    ),
+]
+Forget = Annotated[bool, typer.Option("--forget", help="Delete the private annexes of a project and end.")]
 Schema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of audit.json and end.")]
 
 
@@ -74,6 +81,8 @@ def command(
     seed: Seed = 0,
     device: Device = "auto",
     json: AsJson = False,
+    render: Render = None,
+    forget: Forget = False,
     schema: Schema = False,
 ) -> None:
     """Attack a release and report what the attacks reach, as audit.json and audit.html.
@@ -84,8 +93,14 @@ def command(
     if schema:
         _print_schema()
         return
+    if render is not None:
+        _redraw(render, report)
+        return
+    if forget:
+        _forget(out, project, state)
+        return
     from deid.audit.gates import parse_gate
-    from deid.workflows.audit import Attack, AuditOptions, Effort, audit
+    from deid.workflows.audit import Attack, AuditOptions, Effort
     from deid.workflows.audit.options import device_named, one_of
 
     originals, scrubbed = _sides(folders or [])
@@ -110,12 +125,20 @@ def command(
         seed=seed,
         device=device_named(device),
     )
-    with ProgressLine() as progress:
-        done = audit(options, progress.update, prompt())
-    _tell(done)
+    done = run(options)
     if json:
         print_json(done.result)
     raise typer.Exit(done.exit_status)
+
+
+def run(options: AuditOptions) -> Audit:
+    """Audit, and tell on standard error what came out."""
+    from deid.workflows.audit import audit
+
+    with ProgressLine() as progress:
+        done = audit(options, progress.update, prompt(), lambda line: typer.echo(line, err=True))
+    _tell(done)
+    return done
 
 
 def _sides(folders: list[Path]) -> tuple[Path | None, Path | None]:
@@ -134,6 +157,20 @@ def _print_schema() -> None:
     print_json(schema())
 
 
+def _redraw(result: Path, report: Path | None) -> None:
+    from deid.workflows.audit.redraw import redraw
+
+    typer.echo(str(redraw(result, report)), err=True)
+
+
+def _forget(out: Path | None, project: str | None, state: Path | None) -> None:
+    from deid.core.project import ProjectOptions
+    from deid.workflows.audit.annexes import forget_annexes
+
+    count = forget_annexes(ProjectOptions(out, project, state))
+    typer.echo(f"private annexes deleted: {count}", err=True)
+
+
 def _tell(done: Audit) -> None:
     """The verdicts, what was left out, failed gates and the place of the report, on standard error."""
     for threat, verdict, words in done.rows():
@@ -146,3 +183,5 @@ def _tell(done: Audit) -> None:
             typer.echo(f"gate failed: {gate['expression']} ({found})", err=True)
     for path in done.files:
         typer.echo(str(path), err=True)
+    if done.annex is not None:
+        typer.echo(f"private annex, not to be shared: {done.annex}", err=True)

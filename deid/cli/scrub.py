@@ -13,6 +13,7 @@ from deid.cli.project import KeyFile, ProjectName, StateFolder, prompt
 from deid.cli.terminal import ProgressLine, print_json
 
 if TYPE_CHECKING:
+    from deid.workflows.audit.options import AuditOptions
     from deid.workflows.scrub.options import ScrubOptions
 
 
@@ -63,6 +64,10 @@ HeldOk = Annotated[bool, typer.Option(help="Held units do not change the exit st
 MaxHeld = Annotated[
     str, typer.Option(metavar="N|P%", help="Up to so many held units do not change the exit status.")
 ]
+Audit = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Then attack the headers and link the images of OUT; report in DIR."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output.")]
 
 
@@ -94,6 +99,7 @@ def command(
     prune: Prune = False,
     held_ok: HeldOk = False,
     max_held: MaxHeld = "0",
+    audit: Audit = None,
     json: AsJson = False,
 ) -> None:
     """De-identify the tree IN into OUT.
@@ -141,7 +147,11 @@ def command(
         prune=prune,
         held_limit=None if held_ok else HeldLimit.parse(max_held),
     )
-    raise typer.Exit(_run(options, json=json))
+    checks = None if audit is None else _audit_options(options, audit)
+    status = _run(options, json=json)
+    if checks is not None:
+        _audit(checks)
+    raise typer.Exit(status)
 
 
 def _run(options: ScrubOptions, *, json: bool) -> int:
@@ -156,6 +166,34 @@ def _run(options: ScrubOptions, *, json: bool) -> int:
     else:
         print_summary(summary, dry_run=options.dry_run)
     return summary.exit_status(options.held_limit)
+
+
+def _audit_options(options: ScrubOptions, report: Path) -> AuditOptions:
+    from deid.core.errors import UsageError
+    from deid.core.project import ProjectOptions
+    from deid.workflows.audit.options import AuditOptions
+
+    if options.dry_run:
+        raise UsageError("--dry-run writes nothing that --audit could attack; give one of them.")
+    return AuditOptions.after_scrub(
+        report,
+        [options.source] if options.source is not None else [],
+        ProjectOptions(options.out, options.project, options.state, options.key_file),
+        recipe=options.recipe,
+        preset=options.preset,
+        device=options.device,
+    )
+
+
+def _audit(options: AuditOptions) -> None:
+    """Attack what was written; the exit status stays that of the scrub."""
+    from deid.cli.audit import run
+    from deid.core.errors import UsageError
+
+    try:
+        run(options)
+    except UsageError as refused:
+        typer.echo(f"not audited: {refused}", err=True)
 
 
 def _cores() -> int:

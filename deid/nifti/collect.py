@@ -121,7 +121,7 @@ def _from_header(source: Path) -> Iterator[Found]:
     with open_source(source) as stream:
         stream.skip(len(header.raw))
         block = stream.read(min(max(header.vox_offset - len(header.raw), 0), PIECE))
-    for content in _extensions(block, header.order):
+    for content in extension_contents(block, header.order):
         if content.lstrip()[:1] == b"{":
             try:
                 yield from _from_json(read_json(content.rstrip(b"\0")), 0)
@@ -129,7 +129,13 @@ def _from_header(source: Path) -> Iterator[Found]:
                 continue
 
 
-def _extensions(block: bytes, order: str) -> Iterator[bytes]:
+def extension_contents(block: bytes, order: str) -> Iterator[bytes]:
+    """The contents of header extensions (nifti1.h), padding included.
+
+    Args:
+        block: What stands between header and voxels, four flag bytes first.
+        order: Byte order as in :mod:`struct`.
+    """
     at = 4
     while block[:1] != b"\0" and at + 8 <= len(block):
         size = struct.unpack_from(order + "i", block, at)[0]

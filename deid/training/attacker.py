@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from deid.networks.siamese import SiameseResNet
 from deid.reid.embedding import embed_images
 from deid.reid.pairs import FairPairs, both_ways, cross_scores
 from deid.training.augment import Augmentation, augment
@@ -25,6 +26,7 @@ from deid.training.decay import decayed
 from deid.training.images import ImageStore
 from deid.training.loop import Batch, BoundToData, Run
 from deid.training.pairs import PKSampler, group_names
+from deid.training.reid_losses import verification_loss
 from deid.training.verification import fair_pairs
 
 _SINGLE_WEIGHT = 0.3
@@ -135,7 +137,11 @@ class AttackerTask(BoundToData):
         with run.autocast():
             images = torch.cat([batch["originals"], batch["scrubbed"]])
             embeddings: Tensor = self.network.embed(images)  # type: ignore[operator]
-        loss = paired_contrast(embeddings[:count].float(), embeddings[count:].float(), batch["weights"])
+        one, other = embeddings[:count].float(), embeddings[count:].float()
+        if isinstance(self.network, SiameseResNet):
+            loss = paired_verification(self.network, one, other)
+        else:
+            loss = paired_contrast(one, other, batch["weights"])
         run.backward(loss)
         run.update("attacker")
         return {"loss": loss}
@@ -172,6 +178,20 @@ def paired_contrast(one: Tensor, other: Tensor, weights: Tensor, temperature: fl
         torch.nn.functional.cross_entropy(table, target, reduction="none") for table in (logits, logits.T)
     )
     return (losses * weights).sum() / (2 * weights.sum())
+
+
+def paired_verification(network: SiameseResNet, one: Tensor, other: Tensor) -> Tensor:
+    """Each row of one side with each of the other: one patient or not (Packhaeuser et al. 2022).
+
+    Args:
+        network: Verifies pairs.
+        one: Embeddings `[pair, dimension]`.
+        other: Of the partners, in the same order.
+    """
+    every = torch.arange(len(one), device=one.device)
+    first, second = torch.cartesian_prod(every, every).T
+    logits = network.verification_logit(one[first], other[second])
+    return verification_loss(logits, first == second)
 
 
 def attack_scores(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from deid.networks.compact import CompactResNet
+from deid.networks.siamese import SiameseResNet
 from deid.training.attacker import AttackerTask, AttackImages, AttackSettings
 from deid.training.augment import Augmentation
 from deid.training.images import ImageStore
@@ -27,7 +28,10 @@ from deid.training.start import spread_embeddings
 
 Pictures = NDArray[np.float32]
 Effort = Literal["quick", "full"]
+Kind = Literal["compact", "siamese"]
 
+_NAMES: dict[Kind, str] = {"compact": "trained", "siamese": "trained siamese"}
+_RATES: dict[Kind, float] = {"compact": 2e-3, "siamese": 1e-3}
 _VALIDATION = 5  # every fifth patient with several studies chooses the epoch
 
 
@@ -42,6 +46,7 @@ class AuditTraining:
         steps: In an epoch.
         patients: In a batch, two images of each.
         restorer_steps: Steps of the restorer.
+        kinds: Attackers that are trained.
         device: Where it runs.
         augmentation: How images are changed on both sides; None leaves them.
         folder: Private folder for the runs; the system's temporary one if None. What a run writes is deleted
@@ -54,6 +59,7 @@ class AuditTraining:
     steps: int = 40
     patients: int = 32
     restorer_steps: int = 200
+    kinds: tuple[Kind, ...] = ("compact",)
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     folder: Path | None = None
@@ -63,20 +69,26 @@ class AuditTraining:
         """What an effort stands for."""
         if effort == "quick":
             return cls(folder=folder)
-        return cls(width=24, epochs=40, steps=60, restorer_steps=4_000, folder=folder)
+        kinds: tuple[Kind, ...] = ("compact", "siamese")
+        return cls(width=24, epochs=40, steps=60, restorer_steps=4_000, kinds=kinds, folder=folder)
+
+    def attackers(self) -> dict[str, AttackerTrainer]:
+        """A trainer of each kind, by the name that its attacker has in the report."""
+        return {_NAMES[kind]: AttackerTrainer(self, kind) for kind in self.kinds}
 
 
 class AttackerTrainer:
-    """Trains a compact recogniser, originals against scrubbed images of the same patients.
+    """Trains a recogniser, originals against scrubbed images of the same patients.
 
     Satisfies `deid.audit.reid.TrainAttacker`.
 
     Args:
         how: How much.
+        kind: ``compact``, by contrast, or ``siamese``, by verification of pairs (Packhaeuser et al. 2022).
     """
 
-    def __init__(self, how: AuditTraining) -> None:
-        self._how = how
+    def __init__(self, how: AuditTraining, kind: Kind = "compact") -> None:
+        self._how, self._kind = how, kind
 
     def __call__(
         self,
@@ -111,10 +123,19 @@ class AttackerTrainer:
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = CompactResNet(how.size, how.width)
+            network: nn.Module = (
+                CompactResNet(how.size, how.width)
+                if self._kind == "compact"
+                else SiameseResNet(size=how.size)
+            )
             some = np.arange(min(64, len(learning.originals)))
             spread_embeddings(network, learning.originals.tensor(some))
-        settings = AttackSettings(how.patients, steps_per_epoch=how.steps, augmentation=how.augmentation)
+        settings = AttackSettings(
+            how.patients,
+            rate=_RATES[self._kind],
+            steps_per_epoch=how.steps,
+            augmentation=how.augmentation,
+        )
         options = LoopOptions(epochs=how.epochs, seed=seed, device=how.device, workers=1)
         with tempfile.TemporaryDirectory(prefix="attacker-", dir=how.folder) as folder:
             fit(AttackerTask(network, learning, choosing, settings), options, Path(folder))
@@ -139,19 +160,10 @@ class RestorerTrainer:
             scrubbed: The same images scrubbed.
             seed: Of the training.
         """
-        import segmentation_models_pytorch as smp
-
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            unet = smp.Unet(
-                "resnet18",
-                encoder_depth=3,
-                encoder_weights=None,
-                decoder_channels=[64, 32, 16],
-                in_channels=1,
-            )
-        network = _Added(unet).train()
+            network = restorer_network().train()
         optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
         for _ in range(self._how.restorer_steps):
             drawn = torch.randint(len(originals), (16,), generator=generator).numpy()
@@ -161,6 +173,16 @@ class RestorerTrainer:
             loss.backward()
             optimizer.step()
         return network.eval()
+
+
+def restorer_network() -> nn.Module:
+    """A new restorer, `[image, 1, row, column]` to the same; rows and columns are multiples of 8."""
+    import segmentation_models_pytorch as smp
+
+    unet = smp.Unet(
+        "resnet18", encoder_depth=3, encoder_weights=None, decoder_channels=[64, 32, 16], in_channels=1
+    )
+    return _Added(unet)
 
 
 class _Added(nn.Module):

@@ -27,7 +27,7 @@ def copied():
 
 @pytest.fixture(scope="module")
 def mirror():
-    return reid(release(MANY, mirrored), {"coarse": Coarse()}, contrast_trainer, QUICK)
+    return reid(release(MANY, mirrored), {"coarse": Coarse()}, {"trained": contrast_trainer}, QUICK)
 
 
 def test_a_copy_is_linkable(copied):
@@ -53,7 +53,7 @@ def test_what_only_fools_the_frozen_critic_is_caught_by_the_adaptive(mirror):
 
 
 def test_noise_is_at_chance():
-    section = reid(release(MANY, noise), {"coarse": Coarse()}, contrast_trainer, QUICK)
+    section = reid(release(MANY, noise), {"coarse": Coarse()}, {"trained": contrast_trainer}, QUICK)
     assert section["verdict"] == "no link found"
     assert f"N = {MANY} patients, upper bound AUC" in section["words"]
     assert section["adaptive"]["auc"]["value"] < 0.62
@@ -102,7 +102,7 @@ def test_few_genuine_pairs_give_no_curve():
 
 
 def test_the_section_is_json_without_a_label_and_the_same_for_a_seed(mirror):
-    again = reid(release(MANY, mirrored), {"coarse": Coarse()}, contrast_trainer, QUICK)
+    again = reid(release(MANY, mirrored), {"coarse": Coarse()}, {"trained": contrast_trainer}, QUICK)
     text = json.dumps(mirror, allow_nan=False)
     assert text == json.dumps(again, allow_nan=False)
     assert "secret" not in text and "S0" not in text and "P0-" not in text
@@ -161,3 +161,11 @@ def test_attacks_are_called_by_name():
     assert set(ATTACKS) == {"reid", "linkage", "inversion", "header", "utility"}
     section = ATTACKS["linkage"](release(6, copy), {})
     assert section["methods"]["pixels"]["rank_1"]["value"] == 1
+
+
+def test_every_kind_of_trained_attacker_stands_for_itself():
+    kinds = {"trained": contrast_trainer, "trained siamese": contrast_trainer}
+    section = reid(release(MANY, mirrored), {}, kinds, QUICK)
+    assert set(kinds) <= section["attackers"].keys()
+    assert all(section["attackers"][name]["original_scrubbed"]["restarts"]["count"] == 1 for name in kinds)
+    assert section["adaptive"]["attacker"] in kinds

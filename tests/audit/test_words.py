@@ -56,7 +56,8 @@ def test_inversion_and_header_tell_what_they_reach():
     said = sentence("header", result["header"])
     assert said.startswith("No link found by this search at N = 1,000 files.")
     assert "4,210 source values" in said and "0 certain and 12 possible hits" in said
-    assert "20,000 guesses at unkeyed hashes recovered 0 (95 % upper bound 0.015 %)" in said
+    assert "20,000 released UIDs and ids were tried as unkeyed hashes of source values: 0 recovered" in said
+    assert "(95 % upper bound 0.015 %)" in said
     assert "recovered for 0 of 120 patients" in said
 
 

@@ -3,6 +3,8 @@
 import json
 import shutil
 import stat
+import subprocess
+import sys
 
 import jsonschema
 import pytest
@@ -235,3 +237,34 @@ def test_the_command_ends_with_its_documented_status(tmp_path, scrubbed, argumen
 
 def test_the_command_prints_the_schema(scrubbed):
     assert json.loads(scrubbed.run("audit", "--schema", status=0).stdout) == schema.schema()
+
+
+def test_the_page_is_drawn_again_from_the_result(tmp_path, scrubbed):
+    done = audited(tmp_path / "report", state=scrubbed.state)
+    page = (done.folder / "audit.html").read_bytes()
+    (done.folder / "audit.html").write_text("old")
+    scrubbed.run("audit", "--render", done.folder / "audit.json", "--report", tmp_path / "other", status=0)
+    assert (tmp_path / "other" / "audit.html").read_bytes() == page
+    assert (done.folder / "audit.html").read_text() == "old"
+    scrubbed.run("audit", "--render", done.folder / "audit.json", status=0)
+    assert (done.folder / "audit.html").read_bytes() == page
+
+
+def test_a_page_does_not_replace_what_is_of_another_audit(tmp_path, scrubbed):
+    done = audited(tmp_path / "report", state=scrubbed.state)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "audit.json").write_text("{}")
+    result = done.folder / "audit.json"
+    refused = scrubbed.run("audit", "--render", result, "--report", tmp_path / "other", status=2)
+    assert b"--report is not empty" in refused.stderr
+    refused = scrubbed.run("audit", "--render", tmp_path / "other" / "audit.json", status=2)
+    assert b"not an audit.json" in refused.stderr
+
+
+def test_drawing_a_page_again_needs_no_network(tmp_path, scrubbed):
+    result = audited(tmp_path / "report", state=scrubbed.state).folder / "audit.json"
+    code = f"import sys; sys.argv = ['mami-deid', 'audit', '--render', {str(result)!r}]\n"
+    code += "from deid.cli.app import main\ntry: main()\nexcept SystemExit as end: assert not end.code\n"
+    code += "print(sorted({'torch', 'pydicom', 'SimpleITK', 'sklearn'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -17,15 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 from deid import __version__
 from deid.audit import ATTACKS
+from deid.audit.annex import Annex
 from deid.audit.gates import check_gates
 from deid.audit.release import Release, read_patients, read_release
 from deid.core.errors import ExitStatus, Held, UsageError
 from deid.core.noise import NoiseCounter
 from deid.dicom.profile import editions
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
+from deid.workflows.audit.annexes import save_annex
+from deid.workflows.audit.estimate import QUICK_SECONDS, Plan, estimate_line, reductions, within
 from deid.workflows.audit.folder import PAGE, RESULT, ReportFolder
 from deid.workflows.audit.options import Attack, AuditOptions, Effort
 from deid.workflows.audit.sources import Found, Prompt, find_pairs
+from deid.workflows.audit.timing import header_cost, plan_of, workload
 
 if TYPE_CHECKING:
     from deid.audit.pictures import AuditImages
@@ -54,11 +58,13 @@ class Audit:
         folder: Where the report lies.
         result: What ``audit.json`` holds.
         left_out: Files and images that were not audited, by reason.
+        annex: The private annex, in the state folder; None where the project is not known.
     """
 
     folder: Path
     result: dict[str, Any]
     left_out: Mapping[str, int]
+    annex: Path | None = None
 
     @property
     def exit_status(self) -> ExitStatus:
@@ -80,13 +86,19 @@ class Audit:
         ]
 
 
-def audit(options: AuditOptions, progress: Progress, prompt: Prompt = None) -> Audit:
+def audit(
+    options: AuditOptions,
+    progress: Progress,
+    prompt: Prompt = None,
+    say: Callable[[str], object] = lambda line: None,
+) -> Audit:
     """Attack a release.
 
     Args:
         options: Of the audit.
         progress: Is told how far it is: a phase, how many more are done, how many there are.
         prompt: Asks for the passphrase of an encrypted key; None where nobody can be asked.
+        say: Receives lines for the user before the work: how long it will take, and what was reduced.
 
     Raises:
         UsageError: The release, its originals, a model or the options cannot be used.
@@ -95,15 +107,16 @@ def audit(options: AuditOptions, progress: Progress, prompt: Prompt = None) -> A
     options.check()
     recipe = load_recipe(options.recipe) if options.recipe else preset_recipe(options.preset)
     found = find_pairs(options, prompt)
-    folder = ReportFolder(options.report, found.roots)
+    folder = ReportFolder.new(options.report, found.roots)
     run = _Run(options, recipe, found, folder, progress)
     with run.timed("pairs"):
         patients = read_patients(options.patients) if options.patients else {}
         release = read_release(found.pairs, patients, lambda n: progress("pairs", n, len(found.pairs)))
     run.begin(release)
+    prepared = run.prepare(release, say)
     run.attack_headers(release)
-    if any(options.wants(attack) for attack in _PICTURES):
-        run.attack_pictures(release)
+    if prepared is not None:
+        run.attack_pictures(release, *prepared)
     return run.end()
 
 
@@ -119,6 +132,7 @@ class _Run:
     result: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    annex: Annex = field(default_factory=Annex)
 
     def begin(self, release: Release) -> None:
         """Write down what is audited, with nothing assessed yet."""
@@ -155,25 +169,50 @@ class _Run:
         self.result |= {"gates": [], "verdict": NOT_ASSESSED}
         self.folder.save(self.result)
 
+    def prepare(self, release: Release, say: Callable[[str], object]) -> tuple[Networks, Plan] | None:
+        """Load the models, time a little of everything, and say how long it will take.
+
+        Returns:
+            What the attacks on pictures need; None if none shall run.
+        """
+        options, cost = self.options, 0.0
+        if options.wants(Attack.HEADER):
+            cost = header_cost(release, self.recipe.profile())
+        if not any(options.wants(attack) for attack in _PICTURES):
+            say(estimate_line({Attack.HEADER: cost * len(release.instances)}))
+            return None
+        from deid.workflows.audit.networks import load_networks
+
+        networks = load_networks(release.modalities(), options.model, self.found.model, options.device)
+        wanted = plan_of(options.effort, _MOST[options.effort])
+        if self.found.model:
+            wanted = replace(wanted, strengths=1)
+        work, costs = workload(release, networks, options, cost)
+        plan = within(wanted, work, costs) if options.effort is Effort.QUICK else wanted
+        say(estimate_line(work.seconds(plan, costs)))
+        if reduced := reductions(replace(wanted, images=min(wanted.images, work.items)), plan):
+            say(f"reduced to end in about {QUICK_SECONDS / 60:.0f} min: {'; '.join(reduced)}")
+        self.result["manifest"]["options"] |= plan.shown()
+        return networks, plan
+
     def attack_headers(self, release: Release) -> None:
         """What the headers still say."""
-        total = len(release.instances) * (1 + release.paired)
+        total = (len(release.instances) + len(release.texts)) * (1 + release.paired)
         profile = self.recipe.profile()
         self._attack(
             Attack.HEADER,
-            lambda: ATTACKS["header"](release, profile, lambda n: self.progress("header", n, total)),
+            lambda: ATTACKS["header"](
+                release, profile, lambda n: self.progress("header", n, total), self.annex
+            ),
         )
 
-    def attack_pictures(self, release: Release) -> None:
+    def attack_pictures(self, release: Release, networks: Networks, plan: Plan) -> None:
         """What the pictures still say; both sides are read once for all attacks."""
         import torch
 
         from deid.workflows.audit.images import chosen_items, load_pictures
-        from deid.workflows.audit.networks import load_networks
 
-        options, most = self.options, _MOST[self.options.effort]
-        modalities = release.modalities()
-        networks = load_networks(modalities, options.model, self.found.model, options.device)
+        options, most = self.options, plan.images
         self.result["manifest"] |= {
             "torch": torch.__version__,
             "models": dict(sorted(networks.digests.items())),
@@ -195,31 +234,41 @@ class _Run:
                 self._no_pictures()
                 return
             self.result["release"]["images"] = len(pictures.images)
-            self._attack_each(pictures.images, networks, Path(private))
+            self._attack_each(pictures.images, networks, plan, Path(private))
 
-    def _attack_each(self, images: AuditImages, networks: Networks, private: Path) -> None:
+    def _attack_each(self, images: AuditImages, networks: Networks, plan: Plan, private: Path) -> None:
         """Every attack on pictures, one after the other."""
+        from deid.audit.attackers import Remembered
         from deid.audit.inversion import InversionOptions
         from deid.audit.reid import ReidOptions
-        from deid.training.audit_attacker import AttackerTrainer, AuditTraining, RestorerTrainer
+        from deid.training.audit_attacker import AuditTraining, RestorerTrainer
 
         options, effort = self.options, self.options.effort
-        training = replace(AuditTraining.of(effort.value, private), device=options.device)
-        trainer = AttackerTrainer(training)
+        training = replace(
+            AuditTraining.of(effort.value, private),
+            device=options.device,
+            epochs=plan.epochs,
+            restorer_steps=plan.restorer_steps,
+        )
+        trainers = training.attackers()
         restorer = RestorerTrainer(training) if _is_changed(images) else None
         reid = ReidOptions.of(effort.value, options.seed)
-        recognisers = networks.frozen | networks.shipped
+        undo = replace(
+            InversionOptions.of(effort.value, options.seed), images=plan.undone, steps=plan.undo_steps
+        )
+        frozen, shipped = (
+            {name: Remembered(network) for name, network in some.items()}
+            for some in (networks.frozen, networks.shipped)
+        )
+        recognisers = frozen | shipped
         strength = self.found.strength if self.found.model else None
         calls: dict[Attack, Callable[[], Section]] = {
-            Attack.REID: lambda: ATTACKS["reid"](images, networks.frozen, trainer, reid, networks.shipped),
-            Attack.LINKAGE: lambda: ATTACKS["linkage"](images, recognisers, seed=options.seed),
+            Attack.REID: lambda: ATTACKS["reid"](images, frozen, trainers, reid, shipped, self.annex),
+            Attack.LINKAGE: lambda: ATTACKS["linkage"](
+                images, recognisers, seed=options.seed, annex=self.annex
+            ),
             Attack.INVERSION: lambda: ATTACKS["inversion"](
-                images,
-                networks.anonymizer,
-                strength,
-                recognisers,
-                restorer,
-                InversionOptions.of(effort.value, options.seed),
+                images, networks.anonymizer, strength, recognisers, restorer, undo
             ),
             Attack.UTILITY: lambda: ATTACKS["utility"](images, networks.classifier, seed=options.seed),
         }
@@ -263,7 +312,9 @@ class _Run:
         self.result["gates"] = [gate.to_json() for gate in gates]
         self.folder.save(self.result)
         self.folder.save_page(render(self.result))
-        return Audit(self.folder.path, self.result, dict(sorted(self.left_out.items())))
+        state = self.found.state
+        annex = save_annex(state, self.annex) if state is not None else None
+        return Audit(self.folder.path, self.result, dict(sorted(self.left_out.items())), annex)
 
 
 def _overall(result: Mapping[str, Any]) -> str:

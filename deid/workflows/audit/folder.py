@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from deid.core.errors import UsageError
 from deid.core.files import lies_inside, strerror, sync_folder
@@ -16,25 +16,43 @@ RESULT, PAGE = "audit.json", "audit.html"
 
 
 class ReportFolder:
-    """Where an audit writes.
+    """Where an audit writes; made by :meth:`new` or :meth:`of_result`, which check it."""
 
-    Args:
-        path: A new or empty folder; made with the first file.
-        roots: Folders that it may not lie in: the release would carry it along.
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
-    Raises:
-        UsageError: It lies in one of them or holds something.
-    """
+    @classmethod
+    def new(cls, path: Path, roots: Sequence[Path], option: str = "--report") -> Self:
+        """A new or empty folder; made with the first file.
 
-    def __init__(self, path: Path, roots: Sequence[Path]) -> None:
+        Args:
+            path: The folder.
+            roots: Folders that it may not lie in: a release would carry it along.
+            option: Names it in messages.
+
+        Raises:
+            UsageError: It lies in one of them or holds something.
+        """
         if any(lies_inside(path, root) for root in roots):
-            raise UsageError("--report lies inside one of the audited folders; name one outside them.")
+            raise UsageError(
+                f"{option} lies inside one of the audited folders or the state folder; name one outside them."
+            )
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise UsageError("--report is not empty; name a new or an empty folder.")
+                raise UsageError(f"{option} is not empty; name a new or an empty folder.")
         except OSError as error:
-            raise UsageError(f"--report cannot be read: {strerror(error)}.") from None
-        self.path = path
+            raise UsageError(f"{option} cannot be read: {strerror(error)}.") from None
+        return cls(path)
+
+    @classmethod
+    def of_result(cls, result: Path, path: Path) -> Self:
+        """The folder that a result lies in, or a new or empty one, for the page of that result.
+
+        Raises:
+            UsageError: It is another folder that holds something, maybe the page of another result.
+        """
+        same = os.path.realpath(path) == os.path.realpath(result.parent)
+        return cls(path) if same else cls.new(path, ())
 
     def save(self, result: Mapping[str, Any]) -> None:
         """Write ``audit.json``, in place of an earlier state of the same audit."""

@@ -110,6 +110,19 @@ def chosen_items(release: Release, most: int, seed: int) -> list[Item]:
     return sorted(taken, key=lambda item: item.first.name)
 
 
+def all_items(release: Release) -> list[Item]:
+    """Every image and volume of a release."""
+    return list(_items(release))
+
+
+def pictures_of(item: Item, paired: bool, size: int) -> int:
+    """Read one image or volume as :func:`load_pictures` does; how many pictures it gives, 0 if unreadable."""
+    from deid.training.images import LoadOptions
+
+    loaded = _sides(item, paired, LoadOptions(size, bits=16))
+    return 0 if isinstance(loaded, str) else len(loaded[0])
+
+
 def _items(release: Release) -> Iterator[Item]:
     """Files that show pictures; those of one series of CT, MR or PT are one volume."""
     volumes: defaultdict[str, list[Instance]] = defaultdict(list)
@@ -170,6 +183,7 @@ def _joined(
         sources=tuple(_source(item.first) for item in of),
         labels=matrix,
         findings=findings,
+        refs=tuple(item.first.ref for item in of),
     )
 
 

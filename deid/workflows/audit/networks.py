@@ -59,7 +59,7 @@ def load_networks(modalities: Collection[str], given: str | None, noted: str, de
     from deid.networks.folder import load_network
     from deid.training.device import choose_device
 
-    place = choose_device(device)
+    choose_device(device)
     chosen = _anonymizer(given, noted)
     found = Networks()
     folders = {folder: read_record(folder) for folder in find_models()}
@@ -69,7 +69,6 @@ def load_networks(modalities: Collection[str], given: str | None, noted: str, de
         if not _applies(record, modalities, folder, chosen, folders):
             continue
         network, _ = load_network(folder)
-        network.to(place)
         assert record.weights is not None
         found.digests[record.name] = record.weights.sha256
         found.size = max(found.size, *(-(-side // _MULTIPLE) * _MULTIPLE for side in record.input.size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from deid.audit.gates import Gate
 from deid.core.errors import UsageError
+from deid.core.project import ProjectOptions
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -112,6 +114,47 @@ class AuditOptions:
             raise UsageError("--pairs needs the two folders ORIGINALS and SCRUBBED.")
         if self.scrubbed is not None and self.out is not None:
             raise UsageError("give folders or --out, not both.")
+
+    @classmethod
+    def after_scrub(
+        cls,
+        report: Path,
+        inputs: Sequence[Path],
+        where: ProjectOptions,
+        *,
+        recipe: Path | None,
+        preset: str,
+        device: str,
+    ) -> AuditOptions:
+        """The header and linkage checks of what ``scrub`` wrote, checked before it begins.
+
+        Args:
+            report: Folder of the report.
+            inputs: What is scrubbed.
+            where: The project and its output.
+            recipe: The recipe; None for the preset.
+            preset: The preset.
+            device: Where networks run.
+
+        Raises:
+            UsageError: The folder lies in the inputs, the output or the state folder, or holds something.
+        """
+        from deid.workflows.audit.folder import ReportFolder
+
+        assert where.out is not None
+        folders = [path for path in inputs if path.is_dir()]
+        ReportFolder.new(report, (*folders, where.out, where.folder()), "--audit")
+        return cls(
+            report,
+            out=where.out,
+            project=where.name,
+            state=where.state,
+            key_file=where.key_file,
+            recipe=recipe,
+            preset=preset,
+            attacks=(Attack.HEADER, Attack.LINKAGE),
+            device=device_named(device),
+        )
 
     def shown(self) -> dict[str, Any]:
         """What the manifest says of them: no path."""

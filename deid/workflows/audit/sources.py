@@ -37,12 +37,14 @@ class Found:
         roots: Folders that no report may lie in.
         model: Anonymizer that changed most of the images; empty if nothing says it.
         strength: Its strength, 0..1.
+        state: The private state folder of the project; None where no project is known.
     """
 
     pairs: list[Pair]
     roots: tuple[Path, ...]
     model: str = ""
     strength: float = 1.0
+    state: Path | None = None
 
 
 def find_pairs(options: AuditOptions, prompt: Prompt = None) -> Found:
@@ -62,7 +64,7 @@ def find_pairs(options: AuditOptions, prompt: Prompt = None) -> Found:
     where = ProjectOptions(scrubbed, options.project, options.state, options.key_file)
     if where.folder().is_dir():
         with Project.open(where, create=False, prompt=prompt) as project, project.journal() as journal:
-            return _of_journal(journal, scrubbed, originals)
+            return _of_journal(project, journal, scrubbed, originals)
     if options.project is not None or options.state is not None:
         raise UsageError("there is no such project; check --project or --state.")
     if options.key_file is not None:
@@ -82,17 +84,17 @@ def _of_project(options: AuditOptions, prompt: Prompt) -> Found:
     with Project.open(where, create=False, prompt=prompt) as project:
         if options.out is not None:
             with project.journal() as journal:
-                return _of_journal(journal, options.out, None)
+                return _of_journal(project, journal, options.out, None)
         journals = project.journals()
         try:
             newest, out = last_output(journals)
-            return _of_journal(newest, out, None)
+            return _of_journal(project, newest, out, None)
         finally:
             for each in journals:
                 each.close()
 
 
-def _of_journal(journal: Journal, out: Path, originals: Path | None) -> Found:
+def _of_journal(project: Project, journal: Journal, out: Path, originals: Path | None) -> Found:
     pairs = journal_pairs(journal, out, originals)
     changed: Counter[tuple[str, float]] = Counter()
     for outcome in journal.outcomes.all(Status.RELEASED):
@@ -101,4 +103,5 @@ def _of_journal(journal: Journal, out: Path, originals: Path | None) -> Found:
             changed[str(noted.get("model", "")), float(noted.get("strength", 1.0))] += 1
     model, strength = changed.most_common(1)[0][0] if changed else ("", 1.0)
     home = originals if originals is not None else Path(str(journal.runs(1)[0].roots.get("home", "")))
-    return Found(pairs, (home, out), model, strength)
+    roots = (out, project.state) if home == Path(home.anchor) else (home, out, project.state)
+    return Found(pairs, roots, model, strength, project.state)
