@@ -310,7 +310,7 @@ def _place(leaf: Leaf | None) -> str:
 def _element(leaf: Leaf | None) -> str:
     """Where a value lies, by tags and no value: ``(0040,0275) > (0032,1060)``."""
     if leaf is None:
-        return ""
+        return "file meta information or padding"
     return " > ".join(f"({tag >> 16:04x},{tag & 0xFFFF:04x})" for tag in (*leaf.parents, leaf.tag))
 
 

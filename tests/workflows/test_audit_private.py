@@ -86,8 +86,8 @@ def test_header_hits_are_named_by_element_and_hold_no_value(project, tmp_path):
     finally:
         pair.scrubbed.write_bytes(kept)
     found = json.loads(done.annex.read_text())["header"]
-    assert found[0]["certain"] and found[0]["element"].startswith("(")
-    assert {hit["ref"] for hit in found} == {pair.ref}
+    assert {hit["ref"] for hit in found if hit["certain"]} == {pair.ref}
+    assert any(hit["element"].startswith("(") for hit in found)
     assert all(set(hit) == {"ref", "element", "place", "form", "certain"} for hit in found)
 
 
