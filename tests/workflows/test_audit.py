@@ -88,7 +88,7 @@ def test_the_anonymizer_that_the_journal_names_is_undone(tmp_path, monkeypatch):
     """With its own weights, at the strength that was used; the restorer learns for a moment only."""
     monkeypatch.setenv("MAMI_DEID_MODELS", str(save_models(tmp_path / "models", views=())))
     monkeypatch.setattr(
-        AuditTraining, "of", lambda effort, folder: AuditTraining(restorer_steps=2, folder=folder)
+        AuditTraining, "of", lambda effort, folder=None: AuditTraining(restorer_steps=2, folder=folder)
     )
     write_dicom(make_cohort(2 * PATIENTS, STUDIES, 1, "chest", 48, ("DX",)), tmp_path / "in")
     tool = Tool(tmp_path)
