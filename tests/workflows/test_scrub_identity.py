@@ -24,7 +24,7 @@ from deid.core.errors import Held
 from deid.core.staging import Staging
 from deid.dicom.pixels import read_image
 from deid.training.phantoms import make_cohort, write_dicom
-from deid.workflows.scrub.identity import identity_setup
+from deid.workflows.scrub.identity_setup import identity_setup
 from deid.workflows.scrub.options import Encapsulated, Identity, OnRisk, ScrubOptions
 
 UNTOUCHED = "the network left every pixel as it is"

@@ -26,7 +26,8 @@ from deid.dicom.profile import Option, Profile
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
 from deid.workflows.scrub.differences import DifferenceFile
 from deid.workflows.scrub.formats import subject_map
-from deid.workflows.scrub.identity import APPLIED, IdentitySetup, identity_setup
+from deid.workflows.scrub.identity import APPLIED
+from deid.workflows.scrub.identity_setup import IdentitySetup, identity_setup
 from deid.workflows.scrub.indexing import Found, Indexer
 from deid.workflows.scrub.inputs import Inputs, check_inputs
 from deid.workflows.scrub.options import ScrubOptions

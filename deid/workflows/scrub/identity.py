@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -15,14 +13,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from deid.core.coverage import ImageFacts, uncovered
 from deid.core.draws import normal_values
 from deid.core.errors import Held, UsageError
-from deid.core.model_card import ModelKind, ModelRecord, read_record
-from deid.core.model_files import WEIGHTS, sha256_of
-from deid.core.models import MANIFEST, find_model, find_models
+from deid.core.model_card import ModelRecord, read_record
 from deid.core.review_store import ReviewStore
 from deid.dicom.index import DicomRecord
 from deid.nifti.index import NiftiRecord
 from deid.nifti.kinds import FileKind
-from deid.workflows.scrub.options import Identity, ScrubOptions
+from deid.workflows.scrub.identity_setup import IdentitySetup
+from deid.workflows.scrub.options import Identity
 from deid.workflows.scrub.units import Unit
 
 if TYPE_CHECKING:
@@ -46,119 +43,6 @@ NO_MODALITY = "no model for this modality"
 UNUSABLE = "identity: a model cannot be loaded; import it again"
 RETAINED_UIDS = "the recipe retains UIDs, which a changed image may not keep"
 _KEPT_DECODED = 256 << 20
-
-
-@dataclass(frozen=True)
-class IdentitySetup:
-    """What every process of a run needs for the step; picklable and hashable.
-
-    Attributes:
-        mode: Whether images are changed, and what happens to those that no model covers.
-        strength: 0..1.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        anonymizers: Model folders, in the order in which they are asked.
-        observers: Folders of the critics and classifiers that look at each image before and after.
-        retains_uids: The profile retains UIDs.
-        share: Share of the changed images whose pictures are kept for the review, 0..1.
-        digest: Of all that a changed image depends on.
-    """
-
-    mode: Identity = Identity.OFF
-    strength: float = 1.0
-    device: str = "auto"
-    anonymizers: tuple[Path, ...] = ()
-    observers: tuple[Path, ...] = ()
-    retains_uids: bool = False
-    share: float = 0.0
-    digest: str = "off"
-
-
-def identity_setup(options: ScrubOptions, *, retains_uids: bool) -> IdentitySetup:
-    """Find the models of a run and check their weights; torch is not loaded.
-
-    Raises:
-        UsageError: The model of ``--model`` is not there or no anonymizer, or a model that would be used is
-            damaged.
-    """
-    if options.identity is Identity.OFF:
-        return IdentitySetup()
-    found = {folder: _record(folder) for folder in find_models()}
-    if options.model:
-        folder = _given(options.model)
-        found[folder] = _record(folder)
-        if found[folder].kind is not ModelKind.ANONYMIZER:
-            raise UsageError(
-                "--model takes an anonymizer: a name of 'mami-deid models list', or a folder that "
-                "train-unet made."
-            )
-        anonymizers: tuple[Path, ...] = (folder,)
-    else:
-        anonymizers = tuple(f for f, record in found.items() if record.kind is ModelKind.ANONYMIZER)
-    chosen = [found[folder] for folder in anonymizers]
-    observers = _observers(found, chosen) if options.proof and chosen else ()
-    for folder in (*anonymizers, *observers):
-        _check(folder, found[folder])
-    described = repr((str(options.identity), options.strength, [_made_of(record) for record in chosen]))
-    return IdentitySetup(
-        options.identity,
-        options.strength,
-        options.device,
-        anonymizers,
-        observers,
-        retains_uids,
-        options.review,
-        hashlib.sha256(described.encode()).hexdigest(),
-    )
-
-
-def _given(model: str) -> Path:
-    """The folder that ``--model`` means: a path, or the name of an installed model."""
-    with suppress(OSError):  # a name that is too long for a file, a folder that may not be read
-        if (Path(model) / MANIFEST).is_file():
-            return Path(model)
-    if os.sep in model:
-        raise UsageError(f"--model: no {MANIFEST} can be read in that folder; check the path.")
-    return find_model(model)
-
-
-def _record(folder: Path) -> ModelRecord:
-    try:
-        return read_record(folder)
-    except UsageError as error:
-        raise UsageError(f"the model {folder.name} cannot be used: {error}") from None
-
-
-def _check(folder: Path, record: ModelRecord) -> None:
-    from deid.pixels.network_range import IntensityRule
-
-    assert record.weights is not None
-    if sha256_of(folder, WEIGHTS) != record.weights.sha256:
-        raise UsageError(
-            f"the weights of the model {folder.name} are damaged: their SHA-256 is not the one in "
-            f"{MANIFEST}; import the model again."
-        )
-    try:
-        IntensityRule.from_json(record.input.intensity.parameters)
-    except UsageError as error:
-        raise UsageError(f"the model {folder.name} cannot be used: {error}") from None
-
-
-def _made_of(record: ModelRecord) -> tuple[object, ...]:
-    """All of a model that what it makes of an image depends on."""
-    return record.name, record.weights, record.architecture, record.arguments, record.input
-
-
-def _observers(found: Mapping[Path, ModelRecord], anonymizers: list[ModelRecord]) -> tuple[Path, ...]:
-    """Critics, attackers and classifiers for what the anonymizers take; no attacker of another anonymizer."""
-    modalities = {code for record in anonymizers for code in record.input.modalities}
-    names = {record.name for record in anonymizers}
-
-    def looks_on(record: ModelRecord) -> bool:
-        if record.kind is ModelKind.ANONYMIZER or modalities.isdisjoint(record.input.modalities):
-            return False
-        return record.kind is not ModelKind.ATTACKER or names.issuperset(record.companions)
-
-    return tuple(folder for folder, record in found.items() if looks_on(record))
 
 
 @dataclass(frozen=True)

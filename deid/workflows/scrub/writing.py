@@ -28,7 +28,8 @@ from deid.nifti.index import NiftiRecord
 from deid.nifti.scrub import TEXT_KINDS, Context, check_text, scrub_file, verify_outputs
 from deid.workflows.scrub.differences import differences, nifti_differences
 from deid.workflows.scrub.failures import PROCESS_DIED, attempt
-from deid.workflows.scrub.identity import IdentitySetup, IdentityStep
+from deid.workflows.scrub.identity import IdentityStep
+from deid.workflows.scrub.identity_setup import IdentitySetup
 from deid.workflows.scrub.units import WEAKER, Batch, PatientUnits, Unit
 
 
