@@ -210,9 +210,11 @@ def test_every_kind_in_every_form(tool, source):
     bare = build("cr", number=9).dataset
     (source / "no-preamble").write_bytes(to_bytes(bare, preamble=None))
     (source / "no-meta").write_bytes(to_bytes(build("cr", number=10).dataset, "implicit", meta=False))
-    from deid.workflows.scrub.options import Encapsulated
+    from deid.workflows.scrub.options import Encapsulated, Identity
 
-    summary = tool.direct(source, encapsulated=Encapsulated.KEEP, **RELEASE)
+    # compressed frames are made up here: an image whose pixels are to be changed would be held for them
+    options = RELEASE | {"encapsulated": Encapsulated.KEEP, "identity": Identity.OFF}
+    summary = tool.direct(source, **options)
     assert not summary.held and not summary.skipped
     assert summary.released == len(tool.outputs()) == count + 2
 

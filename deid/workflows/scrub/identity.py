@@ -68,19 +68,23 @@ class IdentityStep:
     Args:
         setup: Of the run.
         subkey: From which the noise of every image comes.
-        folder: For temporary files with pixel data.
         pictures: Folder of the review store.
     """
 
-    def __init__(self, setup: IdentitySetup, subkey: bytes, folder: Path, pictures: Path) -> None:
-        self._setup, self._subkey, self._folder, self._pictures = setup, subkey, folder, pictures
+    def __init__(self, setup: IdentitySetup, subkey: bytes, pictures: Path) -> None:
+        self._setup, self._subkey, self._pictures = setup, subkey, pictures
         self._records = [(each, read_record(each)) for each in setup.anonymizers]
         self._scrubbers: dict[Path, Scrubber] = {}
         self._proofs: dict[Path, Proof] = {}
 
     @contextmanager
-    def treated(self, unit: Unit, record: DicomRecord) -> Iterator[Treated]:
+    def treated(self, unit: Unit, record: DicomRecord, folder: Path) -> Iterator[Treated]:
         """Change the pixels of an instance, if a model covers it.
+
+        Args:
+            unit: The instance.
+            record: What the index knows of it.
+            folder: For a temporary file with pixel data.
 
         Raises:
             Held: No model covers it and one is required, or the change failed.
@@ -92,7 +96,7 @@ class IdentityStep:
         if isinstance(chosen, str):
             yield self.not_applied(chosen)
             return
-        with TemporaryFile(dir=self._folder) as stream:
+        with TemporaryFile(dir=folder) as stream:
             yield self._change(unit, record, *chosen, stream)
 
     def treated_volume(self, unit: Unit, record: NiftiRecord) -> Treated:

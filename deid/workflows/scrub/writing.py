@@ -117,12 +117,11 @@ class _Writer:
         self._profile = Recipe.model_validate_json(setup.recipe).profile()
         self._pseudonyms = Pseudonyms(setup.key, keep_times=setup.keep_times)
         self._noise = NoiseCounter.installed()
-        self._staging = Staging(setup.stage)
-        self._identity = IdentityStep(
-            setup.identity, setup.key.subkey("noise"), self._staging.folder, setup.pictures
-        )
+        self._identity = IdentityStep(setup.identity, setup.key.subkey("noise"), setup.pictures)
         self._latest: tuple[tuple[str, tuple[Identifier, ...]], PatientRelease, Context] | None = None
         self._own: list[str] = []  # what the unit at hand has staged
+        # Last: a signal that comes while a writer is made must leave no hidden folder behind.
+        self._staging = Staging(setup.stage)
 
     def write(self, batch: Batch) -> Written:
         """Release the units of a batch; files appear together, after all of them are durable."""
@@ -170,7 +169,7 @@ class _Writer:
         def release() -> Outcome:
             _check_unchanged(unit)
             if isinstance(unit.record, DicomRecord):
-                with self._identity.treated(unit, unit.record) as treated:
+                with self._identity.treated(unit, unit.record, self._staging.folder) as treated:
                     details = self._release_dicom(unit, unit.record, dicom, result, treated.change)
                     details |= treated.details
                     if not self._setup.dry_run:
