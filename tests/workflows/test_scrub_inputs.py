@@ -219,6 +219,14 @@ def test_every_kind_in_every_form(tool, source):
     assert summary.released == len(tool.outputs()) == count + 2
 
 
+def test_a_radiograph_to_be_changed_that_cannot_be_decoded_is_held(tool, source):
+    """The other side of the test above: what a model covers is not let through because its pixels are odd."""
+    dataset = build("cr", patient="ID-77-7").dataset
+    (source / "made-up").write_bytes(to_bytes(dataset, "jpeg"))
+    summary = tool.direct(source, **RELEASE)
+    assert dict(summary.held) == {"pixels: cannot be decoded": 1} and not summary.released
+
+
 def test_bids_and_pairs(tool, source):
     bids_tree(source / "bids")
     shutil.copytree(source / "bids", source / "again")
