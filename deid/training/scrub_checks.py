@@ -40,6 +40,7 @@ class ScrubCheck:
         self.store, self.cells, self._utility = store, tuple(cells), utility
         fair = fair_pairs(store, duplicates)
         self.pairs = tuple(both_ways(pairs) for pairs in fair)
+        self._patients = [pairs.patients for pairs in fair]
         self._before: dict[str, float] = {}
 
     def pictures(self, count: int) -> Tensor:
@@ -56,19 +57,24 @@ class ScrubCheck:
         """AUC of each critic, original to scrubbed, and of the classifier, at strength 1.
 
         Returns:
-            ``reid``: AUC of the best critic, either way round, 0.5 at chance. ``lost``: mean AUC that the
-            classifier loses. ``score``: 1 at chance and nothing lost, lower with either. Then each in parts.
+            ``reid``: AUC of the best critic, either way round, 0.5 at chance; a critic's is the mean of the
+            sources by their patients with a genuine pair, so that the noise of a source with a dozen such
+            does not choose the epoch. ``lost``: mean AUC that the classifier loses. ``score``: 1 at chance
+            and nothing lost, lower with either. Then each in parts.
         """
         scrubbed = self.scrubbed(network, 1.0, device)
-        found = {}
+        found, means = {}, []
         for name, critic in critics.items():
             sides = [self._embedded(critic, store, device) for store in (self.store, scrubbed)]
-            for pairs in self.pairs:
-                found[f"reid {name} ({pairs.source})"] = pairs.auc(cross_scores(pairs, *sides))
+            areas = [pairs.auc(cross_scores(pairs, *sides)) for pairs in self.pairs]
+            found |= {
+                f"reid {name} ({pairs.source})": area for pairs, area in zip(self.pairs, areas, strict=True)
+            }
+            means.append(np.average([max(area, 1 - area) for area in areas], weights=self._patients))
         if not self._before:
             self._before = self._read(classifier, self.store, device)
         after = self._read(classifier, scrubbed, device)
-        worst = max(max(auc, 1 - auc) for auc in found.values())
+        worst = float(max(means))
         lost = float(np.mean([self._before[name] - after[name] for name in after])) if after else 0.0
         score = 1 - 2 * (worst - 0.5) - self._utility * max(lost, 0.0)
         return {"score": score, "reid": worst, "lost": lost} | found | after

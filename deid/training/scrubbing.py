@@ -27,6 +27,7 @@ from deid.training.scrub_checks import ScrubCheck
 from deid.training.sheet import before_after
 
 _SHOWN = 6
+_ORIGINALS = 0.5  # weight of a critic's contrast of originals beside that of scrubbed images
 _MAMI_SHARE = (
     0.25  # of the critics' rate: at the full one a transformer ends with one embedding for all images
 )
@@ -87,7 +88,9 @@ class ScrubbingTask(BoundToData):
     Each step scrubs one batch. The critics score the scrubbed images against originals of the same patients;
     the anonymizer learns to make the genuine scores of the best critic indistinguishable from the impostors'
     in the batch, while the frozen classifier's features, logits and losses stay. Then one critic, the next in
-    the row, learns, by contrast, to find the patients again in what the anonymizer has just made.
+    the row, learns, by contrast, to find the patients again in what the anonymizer has just made, and in the
+    originals. The figures of a step are the three terms and the contrast of the critic whose turn it was,
+    under its name: the log tells which of them still see anything (chance is the logarithm of `patients`).
 
     Args:
         network: To train.
@@ -164,9 +167,8 @@ class ScrubbingTask(BoundToData):
     def step(self, batch: Batch, run: Run) -> Mapping[str, Tensor | float]:
         """One update of the anonymizer and one of the critic whose turn it is."""
         turn = list(self.critics)[run.step % len(self.critics)]
-        critic = self.critics[turn]
         if run.step < self._settings.critic_steps:
-            return {"critic": self._teach(critic, turn, batch["references"], batch["images"], run)}
+            return self._teach(turn, batch, batch["images"], run)
         with run.autocast():
             scrubbed = self.network(batch["images"], batch["strength"], batch["noise"])
             terms = {
@@ -177,7 +179,7 @@ class ScrubbingTask(BoundToData):
         weights = {name: getattr(self._settings, name) for name in terms}
         run.backward(torch.stack([weights[name] * term for name, term in terms.items()]).sum())
         run.update("anonymizer")
-        return terms | {"critic": self._teach(critic, turn, batch["references"], scrubbed.detach(), run)}
+        return terms | self._teach(turn, batch, scrubbed.detach(), run)
 
     def _privacy(self, references: Tensor, scrubbed: Tensor) -> Tensor:
         """How well the best critic tells genuine pairs from impostors, either way.
@@ -207,18 +209,27 @@ class ScrubbingTask(BoundToData):
         kept: Tensor = features + 0.1 * logits + loss
         return kept
 
-    def _teach(self, critic: nn.Module, name: str, references: Tensor, images: Tensor, run: Run) -> Tensor:
-        """The critic learns to find each patient's image among those of the batch, and the other way."""
-        critic.train()
-        count = len(references)
-        known, seen = (self._changed(some, run.generator) for some in (references, images[:count]))
+    def _teach(self, name: str, batch: Batch, scrubbed: Tensor, run: Run) -> Mapping[str, Tensor]:
+        """The critic learns to find each patient's image among those of the batch, and the other way.
+
+        Once images are scrubbed it goes on learning originals too, as an attacker has those as well: a critic
+        whose patients are all hidden would else end with one embedding for everything, and teach nothing.
+        """
+        critic = self.critics[name].train()
+        count = len(batch["references"])
+        kinds = [batch["references"], scrubbed[:count]]
+        if run.step >= self._settings.critic_steps:
+            kinds.append(batch["images"][:count])
+        changed = [self._changed(images, run.generator) for images in kinds]
         with run.autocast():
-            embeddings = embed(critic, torch.cat([known, seen])).float()
-            even = torch.ones(count, device=embeddings.device)
-            loss = paired_contrast(embeddings[:count], embeddings[count:], even)
-        run.backward(loss)
+            known, *seen = embed(critic, torch.cat(changed)).float().split(count)
+            even = torch.ones(count, device=known.device)
+            losses = [paired_contrast(known, embeddings, even) for embeddings in seen]
+        run.backward(losses[0] + _ORIGINALS * sum(losses[1:]))
         run.update(f"critic {name}")
-        return loss
+        return {
+            f"critic {name}{suffix}": loss for suffix, loss in zip(("", " originals"), losses, strict=False)
+        }
 
     def _changed(self, images: Tensor, generator: torch.Generator) -> Tensor:
         how = self._settings.augmentation

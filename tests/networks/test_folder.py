@@ -5,6 +5,7 @@ import os
 import struct
 from dataclasses import replace
 
+import memory
 import pytest
 import torch
 from builders.models import record
@@ -246,13 +247,12 @@ def test_records_that_do_not_fit_the_weights_are_refused(folder, changes, said):
 
 
 def test_a_huge_network_is_refused_before_it_takes_memory(folder):
-    import resource
-
     made = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(made | {"arguments": {"width": 10_000}}))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory.forget_peak()
+    before = memory.peak()
     refused(folder, "names 28 parameters, not 100030000")
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # of 400,000 kB
+    assert memory.peak() - before < 100_000_000  # of 400,000,000
 
 
 SMALL = {

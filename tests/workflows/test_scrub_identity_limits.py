@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import memory
 import numpy as np
 import pydicom
 import pytest
@@ -16,14 +17,6 @@ from deid.networks.scrubber import NO_MEMORY, NO_NUMBER
 from deid.training.phantoms import make_cohort, write_dicom
 
 LIMIT = 2 << 30
-PEAK = """
-import resource, sys
-from deid.cli.app import main
-try:
-    main()
-finally:
-    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, file=sys.stderr)
-"""
 XA = "1.2.840.10008.5.1.4.1.1.12.1"
 
 
@@ -58,9 +51,13 @@ def radiograph(folder, stored, **values):
 
 def peak_of(tool, source, *options):
     """Peak resident bytes of a run with proof and review."""
+    memory.peak()  # skips where it cannot be known
     arguments = [str(part) for part in tool.arguments(source, "--model", "any", *options)]
     done = subprocess.run(
-        [sys.executable, "-c", PEAK, *arguments], capture_output=True, env=tool.environment, check=True
+        [sys.executable, "-c", memory.COMMAND, *arguments],
+        capture_output=True,
+        env=tool.environment,
+        check=True,
     )
     return int(done.stderr.split()[-1])
 
