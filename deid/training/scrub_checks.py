@@ -63,7 +63,8 @@ class ScrubCheck:
             and nothing lost, lower with either. Then each in parts.
         """
         scrubbed = self.scrubbed(network, 1.0, device)
-        found, means = {}, []
+        found: dict[str, float] = {}
+        means = []
         for name, critic in critics.items():
             sides = [self._embedded(critic, store, device) for store in (self.store, scrubbed)]
             areas = [pairs.auc(cross_scores(pairs, *sides)) for pairs in self.pairs]

@@ -179,7 +179,7 @@ class ScrubbingTask(BoundToData):
         weights = {name: getattr(self._settings, name) for name in terms}
         run.backward(torch.stack([weights[name] * term for name, term in terms.items()]).sum())
         run.update("anonymizer")
-        return terms | self._teach(turn, batch, scrubbed.detach(), run)
+        return {**terms, **self._teach(turn, batch, scrubbed.detach(), run)}
 
     def _privacy(self, references: Tensor, scrubbed: Tensor) -> Tensor:
         """How well the best critic tells genuine pairs from impostors, either way.
@@ -222,10 +222,10 @@ class ScrubbingTask(BoundToData):
             kinds.append(batch["images"][:count])
         changed = [self._changed(images, run.generator) for images in kinds]
         with run.autocast():
-            known, *seen = embed(critic, torch.cat(changed)).float().split(count)
+            known, *seen = torch.split(embed(critic, torch.cat(changed)).float(), count)
             even = torch.ones(count, device=known.device)
             losses = [paired_contrast(known, embeddings, even) for embeddings in seen]
-        run.backward(losses[0] + _ORIGINALS * sum(losses[1:]))
+        run.backward(losses[0] + _ORIGINALS * losses[1] if losses[1:] else losses[0])
         run.update(f"critic {name}")
         return {
             f"critic {name}{suffix}": loss for suffix, loss in zip(("", " originals"), losses, strict=False)
