@@ -15,7 +15,7 @@ def _run(name: str, *arguments: Any, **options: Any) -> dict[str, Any]:
 
 
 ATTACKS: Mapping[str, Callable[..., dict[str, Any]]] = MappingProxyType(
-    {name: partial(_run, name) for name in ("reid", "linkage", "inversion", "header", "utility")}
+    {name: partial(_run, name) for name in ("reid", "linkage", "inversion", "header", "utility", "plane")}
 )
 """By name, what gives the section of the same name in `audit.json`; the module is loaded when it is called,
 so that an audit of headers does not load torch."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deid.audit.numerals import is_assessed, measured, of, part
+from deid.audit.plane_plots import Strength, plane_plot, strength_plot
 from deid.audit.plots import (
     Dot,
     Line,
@@ -16,10 +17,9 @@ from deid.audit.plots import (
     cmc_plot,
     histogram_plot,
     interval_plot,
-    plane_plot,
     roc_plot,
 )
-from deid.audit.words import GEOMETRIES, headline, short_name
+from deid.audit.words import BASES, GEOMETRIES, headline, short_name
 
 Result = Mapping[str, Any]
 
@@ -153,6 +153,20 @@ def privacy_utility(result: Result) -> list[str]:
         if of(release.other) is not None
         else []
     )
+
+
+def plane_strengths(result: Result) -> list[str]:
+    """Strengths of the anonymizer in the plane of what attackers reach and what is retained."""
+    plane = part(result, "plane")
+    strengths, own = part(plane, "strengths"), part(plane, "release").get("strength")
+    known = [(name, part(strengths, name)) for name in strengths]
+    points = [
+        Strength(name, each.get("auc"), each.get("retained"), own is not None and each.get("strength") == own)
+        for name, each in known
+    ]
+    label, ceiling = BASES.get(str(plane.get("basis")), "retained"), part(strengths, "0").get("auc")
+    title = "What more strength buys and costs"
+    return _some(strength_plot("plane-strengths", title, points, label, ceiling))
 
 
 def _roc_lines(attacks: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Line]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deid.audit.numerals import MISSING, count, decimal, finite, measured, of, share
+from deid.audit.numerals import count, decimal, finite, measured, of, share
 from deid.audit.svg import (
     Axis,
     dash,
@@ -24,8 +24,8 @@ from deid.audit.svg import (
     text,
 )
 
-_WIDTH = 460.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 446.0, 14.0, 290.0
+WIDTH = 460.0
+LEFT, RIGHT, TOP, BOTTOM = 64.0, 446.0, 14.0, 290.0
 _LEGEND_ROW = 19.0
 _MARKS_AT = (0.1, 0.3, 0.5, 0.7, 0.9)
 
@@ -85,8 +85,8 @@ def roc_plot(key: str, title: str, lines: Sequence[Line]) -> str:
         title: What it is.
         lines: x are false, y true positive rates, 0..1.
     """
-    across = Axis(0, 1, _LEFT, _RIGHT, "other patients taken for the same (false positive rate)")
-    chance = line(across.at(0), _BOTTOM, across.at(1), _TOP, class_="chance")
+    across = Axis(0, 1, LEFT, RIGHT, "other patients taken for the same (false positive rate)")
+    chance = line(across.at(0), BOTTOM, across.at(1), TOP, class_="chance")
     return _curves(key, title, lines, across, "same patient found (true positive rate)", [chance])
 
 
@@ -100,7 +100,7 @@ def cmc_plot(key: str, title: str, lines: Sequence[Line], gallery: int | None) -
         gallery: How many candidates there are; None leaves chance out.
     """
     last = max((x for each in lines for x, _ in each.points), default=1)
-    across = Axis(1, max(2, last), _LEFT, _RIGHT, "candidates looked at (rank)")
+    across = Axis(1, max(2, last), LEFT, RIGHT, "candidates looked at (rank)")
     chance = []
     if gallery and gallery > 0:
         points = [(across.at(rank), _up("").at(rank / gallery)) for rank in (across.low, across.high)]
@@ -109,7 +109,7 @@ def cmc_plot(key: str, title: str, lines: Sequence[Line], gallery: int | None) -
 
 
 def _up(label: str) -> Axis:
-    return Axis(0, 1, _BOTTOM, _TOP, label)
+    return Axis(0, 1, BOTTOM, TOP, label)
 
 
 def _curves(
@@ -127,14 +127,14 @@ def _curves(
     entries = [(_sample(each.series), each.label) for each in shown]
     if behind:
         entries.append((line(0, 0, 30, 0, class_="chance"), "chance"))
-    legend, height = _legend(entries)
+    rows, height = legend(entries)
     description = "; ".join(each.label for each in shown) + "."
-    return picture(key, title, description, _WIDTH, height, *parts, legend)
+    return picture(key, title, description, WIDTH, height, *parts, rows)
 
 
 def _marks(series: int, points: Sequence[tuple[float, float]]) -> list[str]:
     """Markers at the same places across for every curve; each once."""
-    places = [_LEFT + share * (_RIGHT - _LEFT) for share in _MARKS_AT]
+    places = [LEFT + share * (RIGHT - LEFT) for share in _MARKS_AT]
     nearest = {min(range(len(points)), key=lambda i: abs(points[i][0] - place)) for place in places}
     return [marker(series, *points[i]) for i in sorted(nearest)]
 
@@ -145,9 +145,13 @@ def _sample(series: int) -> str:
     )
 
 
-def _legend(entries: Sequence[tuple[str, str]]) -> tuple[str, float]:
-    """Rows of a sample and its label below the frame; also the height of the whole picture."""
-    top = _BOTTOM + 58
+def legend(entries: Sequence[tuple[str, str]]) -> tuple[str, float]:
+    """Rows of a sample and its label below the frame; also the height of the whole picture.
+
+    Args:
+        entries: Markup of the sample, and the label.
+    """
+    top = BOTTOM + 58
     rows = [
         tag("g", sample, text(38, 4.5, label, class_="label"), transform=f"translate(20 {y:.0f})")
         for y, (sample, label) in zip(
@@ -177,8 +181,8 @@ def histogram_plot(
     top = max(max(side) for side in shares)
     if not top > 0:
         return ""
-    across = Axis(borders[0], borders[bins], _LEFT, _RIGHT, "likeness of the two images (score)")
-    up = Axis(0, top * 1.08, _BOTTOM, _TOP, "share of pairs")
+    across = Axis(borders[0], borders[bins], LEFT, RIGHT, "likeness of the two images (score)")
+    up = Axis(0, top * 1.08, BOTTOM, TOP, "share of pairs")
     hatch = f"{key}-hatch"
     pattern = tag(
         "pattern",
@@ -201,7 +205,7 @@ def histogram_plot(
         )
         swatch = tag("rect", x=0, y=-7, width=30, height=13, class_="bars", fill=fill, fill_opacity=opacity)
         entries.append((group(series, swatch), name))
-    legend, height = _legend(entries)
+    rows, height = legend(entries)
     means = [
         sum(s * (a + b) / 2 for s, a, b in zip(side, borders, borders[1:], strict=False)) / (sum(side) or 1)
         for side in shares
@@ -209,7 +213,7 @@ def histogram_plot(
     description = f"Mean score of impostor pairs {decimal(means[0])}, of genuine pairs {decimal(means[1])}."
     # The pattern stands inside a coloured group, from which its lines take their colour.
     definitions = group(1, tag("defs", pattern))
-    return picture(key, title, description, _WIDTH, height, definitions, frame(across, up), *parts, legend)
+    return picture(key, title, description, WIDTH, height, definitions, frame(across, up), *parts, rows)
 
 
 def _steps(
@@ -252,7 +256,7 @@ def interval_plot(
     ]
     low, high = min([low, *known]), max([high, *known])
     bottom = 12 + 40.0 * len(dots)
-    axis = Axis(low, high if high > low else low + 1, 12, _WIDTH - 12, label)
+    axis = Axis(low, high if high > low else low + 1, 12, WIDTH - 12, label)
     parts = _scale(axis, bottom)
     told = []
     for number, dot in enumerate(dots):
@@ -260,7 +264,7 @@ def interval_plot(
         value = measured(dot.measure, form) if of(dot.measure) is not None else "not assessed"
         faint = "label" if of(dot.measure) is not None else "label missing"
         parts.append(text(12, y + 4, shortened(dot.name, 36), class_=faint))
-        parts.append(text(_WIDTH - 12, y + 4, value, text_anchor="end", class_=faint))
+        parts.append(text(WIDTH - 12, y + 4, value, text_anchor="end", class_=faint))
         parts.append(_interval(dot, axis, y + 19))
         if chance is not None:
             parts.append(line(axis.at(chance), y + 9, axis.at(chance), y + 29, class_="chance"))
@@ -269,7 +273,7 @@ def interval_plot(
         told.append(f"chance: {form(chance)}")
         parts.append(text(12, bottom + 54, f"dashed line: chance ({form(chance)})", class_="tick"))
     height = bottom + (62 if chance is not None else 44)
-    return picture(key, title, "; ".join(told) + ".", _WIDTH, height, *parts)
+    return picture(key, title, "; ".join(told) + ".", WIDTH, height, *parts)
 
 
 def _scale(axis: Axis, bottom: float) -> list[str]:
@@ -295,60 +299,6 @@ def _interval(dot: Dot, axis: Axis, y: float) -> str:
     return group(dot.series, *parts, marker(dot.series, axis.at(value), y, 5.5))
 
 
-def plane_plot(key: str, title: str, points: Sequence[Dot]) -> str:
-    """What an attacker reaches (across) against what a classifier still reads (up).
-
-    Args:
-        key: A word that no other picture of the page has.
-        title: What it is.
-        points: `measure` is the AUC of the attacker, `other` the share of utility retained; a point without
-            the second is a line from bottom to top.
-    """
-    known = [point for point in points if of(point.measure) is not None]
-    if not any(of(point.other) is not None for point in known):
-        return ""
-    bounds = [of(point.other, p) for point in known for p in ("value", "lower", "upper")]
-    heights = [bound for bound in bounds if bound is not None]
-    across = Axis(
-        min([0.45, *(of(p.measure) or 0.0 for p in known)]),
-        1,
-        _LEFT,
-        _RIGHT,
-        "what the attacker reaches (AUC)",
-    )
-    up = Axis(min([0.8, *heights]), max([1.05, *heights]), _BOTTOM, _TOP, "utility retained")
-    parts = [frame(across, up), line(across.at(0.5), _BOTTOM, across.at(0.5), _TOP, class_="chance")]
-    parts.append(text(across.at(0.5) + 6, _BOTTOM - 8, "chance", class_="tick"))
-    told, entries = [], []
-    for point in known:
-        parts.append(group(point.series, *_cross(point, across, up)))
-        kept = measured(point.other, lambda x: decimal(x, 3)) if of(point.other) is not None else MISSING
-        told.append(f"{point.name}: AUC {measured(point.measure)}, retained {kept}")
-        entries.append((group(point.series, marker(point.series, 15, 0, 5.5)), shortened(point.name, 50)))
-    legend, height = _legend(entries)
-    return picture(key, title, "; ".join(told) + ".", _WIDTH, height, *parts, legend)
-
-
-def _cross(point: Dot, across: Axis, up: Axis) -> list[str]:
-    x, y = of(point.measure), of(point.other)
-    if x is None:
-        return []
-    if y is None:
-        middle = (up.start + up.end) / 2
-        way = line(
-            across.at(x), up.start, across.at(x), up.end, class_="curve", stroke_dasharray=dash(point.series)
-        )
-        return [way, marker(point.series, across.at(x), middle, 5.5)]
-    parts = []
-    left, right = of(point.measure, "lower"), of(point.measure, "upper")
-    if left is not None and right is not None:
-        parts.append(line(across.at(left), up.at(y), across.at(right), up.at(y), class_="span"))
-    low, high = of(point.other, "lower"), of(point.other, "upper")
-    if low is not None and high is not None:
-        parts.append(line(across.at(x), up.at(low), across.at(x), up.at(high), class_="span"))
-    return [*parts, marker(point.series, across.at(x), up.at(y), 6)]
-
-
 def bar_plot(key: str, title: str, bars: Sequence[tuple[str, object]]) -> str:
     """A bar per group with its count beside it.
 
@@ -364,7 +314,7 @@ def bar_plot(key: str, title: str, bars: Sequence[tuple[str, object]]) -> str:
     parts = []
     for row, (name, number) in enumerate(known):
         y = 14 + 30.0 * row
-        width = max(0.0, number) / top * (_WIDTH - 250)
+        width = max(0.0, number) / top * (WIDTH - 250)
         parts.append(text(150, y + 5, shortened(name, 20), text_anchor="end", class_="label"))
         parts.append(
             tag(
@@ -380,4 +330,4 @@ def bar_plot(key: str, title: str, bars: Sequence[tuple[str, object]]) -> str:
         )
         parts.append(text(168 + width, y + 5, count(number), class_="label"))
     description = "; ".join(f"{name}: {count(number)}" for name, number in known) + "."
-    return picture(key, title, description, _WIDTH, 30.0 * len(known) + 4, group(3, *parts))
+    return picture(key, title, description, WIDTH, 30.0 * len(known) + 4, group(3, *parts))

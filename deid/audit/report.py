@@ -7,25 +7,30 @@ neither. It is meant to be shared, so it shows nothing that is not in the result
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from markupsafe import Markup
 
 from deid.audit.conformity import violation
 from deid.audit.numerals import is_assessed, part
-from deid.audit.schema import schema
+from deid.audit.schema import VERSION, schema
 from deid.audit.sections import Section, declared
 from deid.audit.tables import Table
-from deid.audit.words import THREATS, Verdict, sentence, summary, utility_sentence, verdict
+from deid.audit.words import THREATS, Verdict, plane_sentence, sentence, summary, utility_sentence, verdict
 from deid.core.errors import UsageError
 from deid.core.files import strerror
 from deid.core.json_fields import parse_json
 from deid.core.pages import hash_source, page_template, page_text
 
 _LARGEST = 50 * 10**6
+_SAID: Mapping[str, Callable[[Mapping[str, Any]], str]] = MappingProxyType(
+    {"utility": utility_sentence, "plane": plane_sentence}
+)
+"""What is measured beside the threats, and judged by nobody."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +99,10 @@ def _unbroken(text: str) -> str:
 
 def _shown(section: Section, result: Mapping[str, Any]) -> Shown:
     known = part(result, section.key)
-    is_threat, has_status = section.key in THREATS, section.key in THREATS or section.key == "utility"
+    is_threat, has_status = section.key in THREATS, section.key in (*THREATS, *_SAID)
     is_open = is_assessed(known) or not has_status
     # What a threat says of itself was made from the same numbers; where it says nothing, it is said here.
-    said = utility_sentence(known) if has_status and not is_threat else ""
+    said = _SAID[section.key](known) if section.key in _SAID else ""
     if is_threat:
         said = str(known.get("words") or "") if is_assessed(known) else ""
         said = said or sentence(section.key, known)
@@ -140,7 +145,7 @@ def read_result(path: Path) -> dict[str, Any]:
     wrong = violation(value, schema())
     if wrong or not isinstance(value, dict):
         raise UsageError(
-            f"the audit result is not an audit.json of schema 1: {wrong}. "
+            f"the audit result is not an audit.json of schema {VERSION}: {wrong}. "
             "Give the file that mami-deid audit wrote; --schema prints what it may hold."
         )
     return value

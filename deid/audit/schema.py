@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-VERSION = 1
+VERSION = 2
+"""Of what is written; 2 added ``plane``."""
+READABLE = (1, 2)
 LEAST_PATIENTS = 5
 LEAST_GENUINE = 20
 
@@ -16,6 +18,7 @@ _CONTROL = r"(?![\s\S]*[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u206
 # A slash before a word, two slashes in one word, or a slash in a word with an ending.
 _PATH = r"""(?!.*(?:^|[\s'"(=:,<\[])(?:/[^\s/]|~[^\s/]*/))(?!.*/\S*/)(?!.*\S/\S*\.[A-Za-z])"""
 _PROMISE = r"(?!.*\b(?:[Aa]nonym(?:ous|ised|ized)|[Ss]afe|HIPAA)\b)"
+STRENGTH_PATTERN = r"^(?:0(?:\.[0-9]{1,2})?|1)$"
 TEXT_PATTERN = f"^{_CONTROL}{_PATH}"
 
 VERDICTS = ("linkable", "no link found", "not assessed")
@@ -33,7 +36,7 @@ def schema() -> Schema:
         "title": "audit.json of mami-deid",
         **_object(
             {
-                "schema": {"const": VERSION},
+                "schema": {"enum": list(READABLE)},
                 "tool": _object({"name": _ref("text"), "version": _ref("text")}),
                 "manifest": _manifest(),
                 "release": _release(),
@@ -44,9 +47,11 @@ def schema() -> Schema:
                 "text": _section({}),
                 "face": _section({}),
                 "utility": _section(_utility(), tuple(_utility()), judged=False),
+                "plane": _section(_plane(), judged=False),
                 "gates": {"type": "array", "maxItems": 1000, "items": _gate()},
                 "verdict": {"enum": list(VERDICTS)},
-            }
+            },
+            optional=("plane",),
         ),
         "$defs": _definitions(),
     }
@@ -273,7 +278,7 @@ def _header() -> dict[str, Schema]:
     }
 
 
-def _utility() -> dict[str, Schema]:
+def _findings() -> Schema:
     finding = {
         "before": _ref("measure"),
         "after": _ref("measure"),
@@ -281,17 +286,46 @@ def _utility() -> dict[str, Schema]:
         "positives": {"type": "integer", "minimum": LEAST_PATIENTS},
         "images": _ref("count"),
     }
+    return _named(_object(finding))
+
+
+def _utility() -> dict[str, Schema]:
     classifier = {
         "status": {"const": "assessed"},
         "basis": _ref("text"),
         "retained": _ref("measure"),
-        "findings": _named(_object(finding)),
+        "findings": _findings(),
     }
     return {
         "classifier": _either(_object(classifier, optional=("status", "basis", "findings"))),
         "psnr": _ref("measure"),
         "ssim": _ref("measure"),
         "pixels_unchanged": _ref("share"),
+    }
+
+
+def _plane() -> dict[str, Schema]:
+    point = _either(
+        _object(
+            {
+                "status": {"const": "assessed"},
+                "strength": {"type": "number", "minimum": 0, "maximum": 1},
+                "attacker": _ref("text"),
+                "auc": _ref("measure"),
+                "attackers": _named(_ref("measure")),
+                "retained": _ref("measure"),
+                "findings": _findings(),
+                "psnr": _ref("measure"),
+                "ssim": _ref("measure"),
+            }
+        )
+    )
+    return {
+        "basis": _ref("text"),
+        **{name: _ref("count") for name in ("images", "genuine", "impostors")},
+        "patients": {"type": "integer", "minimum": LEAST_PATIENTS},
+        "strengths": _named(point) | {"propertyNames": {"type": "string", "pattern": STRENGTH_PATTERN}},
+        "release": point,
     }
 
 

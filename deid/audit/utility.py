@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -46,20 +48,36 @@ def utility(
         "reason": "",
         "classifier": not_assessed("no classifier was given")
         if classifier is None
-        else _read(images, classifier, replicates, seed),
+        else kept(
+            images,
+            classifier.findings,
+            logits(classifier, images.originals),
+            logits(classifier, images.scrubbed),
+            replicates,
+            seed,
+        ),
         "psnr": figure(patient_mean(psnr(images.originals, images.scrubbed), patients, replicates, seed)),
-        "ssim": figure(patient_mean(_ssim(images.originals, images.scrubbed), patients, replicates, seed)),
+        "ssim": figure(patient_mean(ssim(images.originals, images.scrubbed), patients, replicates, seed)),
         "pixels_unchanged": round(float(unchanged.mean()), 6),
     }
 
 
-def _read(images: AuditImages, classifier: Classifier, replicates: int, seed: int) -> Section:
-    """What the classifier tells before and after: by labels where there are any, else by agreement."""
-    assert images.originals is not None
-    before, after = (_logits(classifier, side) for side in (images.originals, images.scrubbed))
+def kept(
+    images: AuditImages, findings: Sequence[str], before: Floats, after: Floats, replicates: int, seed: int
+) -> Section:
+    """What a classifier tells before and after: by labels where there are any, else by agreement.
+
+    Args:
+        images: Whose patients, labels and findings.
+        findings: What the classifier reads, one name a column.
+        before: Its logits of the originals, `[image, finding]`.
+        after: Likewise of the scrubbed images.
+        replicates: Of the bootstrap over patients.
+        seed: Of the bootstrap.
+    """
     patients = numbers(images.patients)
     drawn = _drawn(int(patients.max()) + 1, replicates, seed)
-    places = {name: place for place, name in enumerate(classifier.findings)}
+    places = {name: place for place, name in enumerate(findings)}
     known = [
         (name, images.labels[:, column], places[name])
         for column, name in enumerate(images.findings)
@@ -168,7 +186,8 @@ def _interval(values: Floats) -> Section | None:
     return figure(percentile_interval(float(values[0]), values[1:], 0.95))
 
 
-def _logits(classifier: Classifier, pictures: Pictures) -> Floats:
+def logits(classifier: Classifier, pictures: Pictures) -> Floats:
+    """What a classifier says of pictures `[image, row, column]`, before the sigmoid, `[image, finding]`."""
     classifier.eval()
     with torch.inference_mode():
         parts = [
@@ -178,7 +197,8 @@ def _logits(classifier: Classifier, pictures: Pictures) -> Floats:
     return torch.cat(parts).double().numpy()
 
 
-def _ssim(one: Pictures, other: Pictures) -> Floats:
+def ssim(one: Pictures, other: Pictures) -> Floats:
+    """SSIM of each image, `[image]`."""
     parts = []
     for at in range(0, len(one), _AT_ONCE):
         sides = (np.ascontiguousarray(side[at : at + _AT_ONCE])[:, None] for side in (one, other))

@@ -48,6 +48,14 @@ _METHODS = {
 }
 
 
+BASES = {
+    "labels": "the classifier's ability retained",
+    "agreement of the classifier with itself": "the classifier's agreement with itself",
+    "structural similarity": "structural similarity (SSIM)",
+}
+"""What stands for utility in the plane, by how it was measured."""
+
+
 class Verdict(StrEnum):
     """All that is ever said of a threat."""
 
@@ -178,6 +186,29 @@ def utility_sentence(section: Mapping[str, Any]) -> str:
         similar = measured(section.get("ssim"))
         said.append(f"PSNR is {measured(section['psnr'], lambda x: decimal(x, 1))} dB, SSIM {similar}.")
     return " ".join(said) or "Not assessed: nothing could be measured."
+
+
+def plane_sentence(section: Mapping[str, Any]) -> str:
+    """What the strength of the anonymizer buys and costs, from attackers that were not trained for it."""
+    if not is_assessed(section):
+        return f"Not assessed: {str(section.get('reason') or 'no reason was recorded').rstrip('.')}."
+    strengths, own = part(section, "strengths"), part(section, "release")
+    untouched, basis = part(strengths, "0"), BASES.get(str(section.get("basis")), "what is retained")
+    said = []
+    if of(own.get("auc")) is not None:
+        said.append(
+            f"At the release's own strength, {decimal(own.get('strength'))}, the strongest attacker tried "
+            f"({own.get('attacker')}) reaches an AUC of {measured(own['auc'])}; chance is 0.50."
+        )
+    else:
+        said.append(f"The release's own strength: {own.get('reason') or 'not assessed'}.")
+    if of(own.get("retained")) is not None:
+        kept = measured(own["retained"], lambda x: decimal(x, 3))
+        said.append(f"{basis[0].upper()}{basis[1:]} is then {kept}; 1 would be all of it.")
+    if of(untouched.get("auc")) is not None:
+        said.append(f"On originals the AUC is {measured(untouched['auc'])}.")
+    said.append("No attacker was trained for these points, so another may reach more.")
+    return " ".join(said)
 
 
 def _opening(section: Mapping[str, Any], number: str, upper: float | None, what: str, form: Any) -> str:

@@ -26,7 +26,9 @@ Report = Annotated[
 ]
 Attacks = Annotated[
     list[str] | None,
-    typer.Option("--attack", help="reid, linkage, inversion, header or utility; repeatable; else all."),
+    typer.Option(
+        "--attack", help="reid, linkage, inversion, header, utility or plane; repeatable; else all."
+    ),
 ]
 EffortOption = Annotated[str, typer.Option(help="quick, or full: train attackers to the end.")]
 Require = Annotated[

@@ -36,6 +36,8 @@ OUTDATED = frozenset(
     }
 )
 """Attributes that tell of the old pixels and that nothing makes anew, at whatever level they stand."""
+WEIGHTS = "model weights SHA-256 "
+"""Stands before the digest in the contribution (0018,A003) of our item of Contributing Equipment."""
 OUR_CODE = ("ID_CUES_REMOVED", "99MAMIDEID", "Identity cues removed by a neural network")
 """Value, scheme and meaning of our own code, for methods and derivations."""
 
@@ -78,7 +80,7 @@ class Derivation:
     @property
     def equipment(self) -> dict[int, tuple[str, bytes]]:
         """VR and value by tag of our item of Contributing Equipment Sequence, without its purpose."""
-        contribution = f"Identity cues removed from the pixels; model weights SHA-256 {self.digest}"
+        contribution = f"Identity cues removed from the pixels; {WEIGHTS}{self.digest}"
         return {
             _MANUFACTURER: ("LO", _TOOL.encode()),
             _MODEL_NAME: ("LO", self.model.encode("ascii")[:_LONGEST_LO]),

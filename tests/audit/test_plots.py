@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from deid.audit.plane_plots import Strength, plane_plot, strength_plot
 from deid.audit.plots import (
     Dot,
     Line,
@@ -14,7 +15,6 @@ from deid.audit.plots import (
     cmc_plot,
     histogram_plot,
     interval_plot,
-    plane_plot,
     roc_plot,
 )
 from deid.audit.svg import SERIES, Axis, dash, marker
@@ -104,6 +104,35 @@ def test_the_plane_has_a_point_per_release_and_a_line_where_utility_is_unknown()
     (random,) = (ends(e) for e in of_class(picture, "curve"))
     assert random[0] == random[2] and (random[1], random[3]) == (BOTTOM, TOP)
     assert "random: AUC 0.80, retained not estimated" in picture.findtext("desc")
+
+
+def test_strengths_stand_between_chance_and_the_ceiling_in_their_order():
+    points = [
+        Strength("0", measured(0.9, 0.85, 0.95), measured(1, 1, 1)),
+        Strength("0.5", measured(0.7, 0.6, 0.8), measured(0.9, 0.85, 0.95), own=True),
+        Strength("1", measured(0.55, 0.45, 0.65), measured(0.8, 0.7, 0.9)),
+        Strength("none", measured(0.6), None),
+    ]
+    picture = parsed(strength_plot("k", "Plane", points, "retained", points[0].reached))
+    across, up = Axis(0.45 - 0.03, 0.95 + 0.03, LEFT, RIGHT, ""), Axis(0.68, 1.02, BOTTOM, TOP, "")
+    way = points_of(picture)
+    assert np.allclose(way[:, 0], [across.at(x) for x in (0.9, 0.7, 0.55)], atol=0.01)
+    assert np.allclose(way[:, 1], [up.at(y) for y in (1, 0.9, 0.8)], atol=0.01)
+    limits = {round(ends(line)[0], 1) for line in of_class(picture, "chance") if line.get("y2") == str(TOP)}
+    assert limits == {round(across.at(x), 1) for x in (0.5, 0.9)}
+    told = picture.findtext("desc")
+    assert "strength 0.5 (this release): AUC 0.70 (0.60 to 0.80), retained 0.900 (0.850 to 0.950)" in told
+    assert "none" not in told
+    texts = [element.text for element in picture.iter("text")]
+    assert "strength 0.5: that of this release" in texts and "strength 0, 1" in texts
+
+
+def points_of(picture):
+    return points(next(e for e in of_class(picture, "curve") if e.tag == "path"))
+
+
+def test_a_plane_without_any_full_point_is_not_drawn():
+    assert strength_plot("k", "t", [Strength("1", measured(0.6), None)], "retained", None) == ""
 
 
 def test_bars_are_as_long_as_their_counts():

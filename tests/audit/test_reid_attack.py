@@ -158,7 +158,7 @@ def test_a_remembered_network_embeds_each_batch_once():
 
 
 def test_attacks_are_called_by_name():
-    assert set(ATTACKS) == {"reid", "linkage", "inversion", "header", "utility"}
+    assert set(ATTACKS) == {"reid", "linkage", "inversion", "header", "utility", "plane"}
     section = ATTACKS["linkage"](release(6, copy), {})
     assert section["methods"]["pixels"]["rank_1"]["value"] == 1
 

@@ -106,6 +106,21 @@ def test_a_release_alone_shows_what_was_left_to_try():
     assert "An attacker who holds scrubbed images only" in page and "there are no originals" in page
 
 
+def test_a_result_from_before_the_plane_is_still_drawn(tmp_path):
+    old = assessed() | {"schema": 1}
+    del old["plane"]
+    (tmp_path / "audit.json").write_text(json.dumps(old))
+    page = render(read_result(tmp_path / "audit.json"))
+    assert 'id="plane"' in page and "Not assessed: no reason was recorded." in page
+
+
+def test_the_plane_is_told_and_tabled():
+    words = text_of(render(assessed())).replace("\u00a0", " ")
+    assert "own strength, 0.80, the strongest attacker tried (mami) reaches" in words
+    assert "0.8 (this release)" in words and "a lower bound" in words
+    assert "The points of the plane" in words and "AUC of the classifier by finding and strength" in words
+
+
 def test_hostile_strings_stay_strings():
     page = render(SAMPLES["hostile"]())
     assert "<img" not in page and "&lt;img src=x onerror=alert(1)&gt;" in page
@@ -170,7 +185,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
         ("[]", "not of type object"),
         ('{"schema": 1, "schema": 1}', "twice"),
         ('{"schema": 2}', "is missing"),
-        (json.dumps(nothing_assessed() | {"schema": 2}), "schema is not 1"),
+        (json.dumps(nothing_assessed() | {"schema": 3}), "schema is not 1 or 2"),
         (json.dumps(assessed()).replace('unchanged": 0.183', 'unchanged": NaN'), "utility.pixels_unchanged"),
         (json.dumps(nothing_assessed() | {"patient": "Ann"}), "patient is not a known field"),
         (json.dumps(nothing_assessed() | {"/data/ann": 1}), "(a name) is not a known field"),

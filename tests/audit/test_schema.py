@@ -50,7 +50,7 @@ def test_the_samples_are_valid(make):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("schema", 2),
+        ("schema", 3),
         ("schema", True),
         ("verdict", "anonymous"),
         ("verdict", ...),
@@ -77,6 +77,12 @@ def test_the_samples_are_valid(make):
         ("header/certain", "3"),
         ("header/uniqueness/k", {"2": 1}),
         ("header/uniqueness/quasi_identifiers", ["/data/a"]),
+        ("plane/patients", 4),
+        ("plane/strengths/0/strength", 1.1),
+        ("plane/strengths/0/picture", "x"),
+        ("plane/release", None),
+        ("plane/strengths", {"much": nothing_assessed()["text"]}),
+        ("plane/verdict", "linkable"),
         ("text", {"status": "not assessed", "reason": "x", "verdict": "no link found"}),
         ("face", {}),
         ("utility/verdict", "linkable"),

@@ -87,6 +87,45 @@ def manifest(**fields):
     }
 
 
+def plane():
+    """Five strengths whose price rises; the release was made at 0.8."""
+    reached = {"0": 0.91, "0.33": 0.84, "0.67": 0.69, "0.8": 0.63, "1": 0.58}
+    points = {
+        name: {
+            "status": "assessed",
+            "strength": float(name),
+            "attacker": "mami",
+            "auc": measure(auc),
+            "attackers": {"mami": measure(auc), "siamese": measure(auc - 0.05)},
+            "retained": measure(1 - 0.08 * float(name) ** 2, 0.012 * float(name), high=1.2),
+            "findings": {
+                finding: {
+                    "before": measure(before, 0.03),
+                    "after": measure(before - 0.04 * float(name), 0.03),
+                    "difference": measure(-0.04 * float(name), 0.02, low=-1),
+                    "positives": 60,
+                    "images": 400,
+                }
+                for finding, before in (("Effusion", 0.86), ("Edema", 0.85))
+            },
+            "psnr": measure(40 - 15 * float(name), 0.5, high=99),
+            "ssim": measure(0.99 - 0.2 * float(name), 0.01),
+        }
+        for name, auc in reached.items()
+    }
+    return {
+        "status": "assessed",
+        "reason": "",
+        "basis": "labels",
+        "images": 400,
+        "patients": 110,
+        "genuine": 320,
+        "impostors": 4000,
+        "strengths": points,
+        "release": copy.deepcopy(points["0.8"]),
+    }
+
+
 def header(**fields):
     return {
         "status": "assessed",
@@ -160,7 +199,7 @@ def assessed():
         for name, (before, after, positives) in found.items()
     }
     result = {
-        "schema": 1,
+        "schema": 2,
         "tool": {"name": "mami-deid", "version": "0.1.0"},
         "manifest": manifest(),
         "release": {
@@ -205,6 +244,7 @@ def assessed():
             "ssim": measure(0.91, 0.01),
             "pixels_unchanged": 0.183,
         },
+        "plane": plane(),
         "gates": [
             {"expression": "reid.adaptive.auc.upper<0.6", "found": 0.7415, "passed": False, "reason": ""},
             {"expression": "header.certain==0", "found": 0, "passed": True, "reason": ""},
@@ -230,7 +270,7 @@ def no_link():
 
 def nothing_assessed():
     """Nothing could be tried."""
-    threats = ("reid", "linkage", "inversion", "header", "text", "face", "utility")
+    threats = ("reid", "linkage", "inversion", "header", "text", "face", "utility", "plane")
     release = {
         "mode": "pairs",
         "patients": 3,
@@ -240,7 +280,7 @@ def nothing_assessed():
         "modalities": {},
     }
     return {
-        "schema": 1,
+        "schema": 2,
         "tool": {"name": "mami-deid", "version": "0.1.0"},
         "manifest": {
             "python": "3.12.1",
@@ -307,6 +347,15 @@ def extreme():
         "pixels_unchanged": 1,
     }
     result["utility"]["classifier"] = {"retained": measure(0.0, 0), "findings": {}}
+    bare = result["plane"]["strengths"]["0"] | {"findings": {}, "retained": None}
+    result["plane"] |= {
+        "basis": "structural similarity",
+        "strengths": {"0": bare, "1": bare | {"strength": 1.0, "retained": measure(0.0, 0)}},
+        "release": {
+            "status": "not assessed",
+            "reason": "nothing says at which strength the release was made",
+        },
+    }
     result["gates"] = [
         {
             "expression": f"reid.adaptive.auc.upper<{i}",
@@ -337,6 +386,10 @@ def hostile():
     findings = result["utility"]["classifier"]["findings"]
     result["utility"]["classifier"]["findings"] = {EVIL: findings["Effusion"]}
     result["header"]["uniqueness"]["quasi_identifiers"] = [EVIL]
+    for point in result["plane"]["strengths"].values():
+        point |= {"attacker": EVIL, "attackers": {EVIL: point["auc"]}}
+        point["findings"] = {EVIL: point["findings"]["Edema"]}
+    result["plane"]["basis"] = EVIL
     result["gates"] = [{"expression": EVIL, "found": 1, "passed": False, "reason": EVIL}]
     return result
 

@@ -98,6 +98,21 @@ def test_the_anonymizer_that_the_journal_names_is_undone(tmp_path, monkeypatch):
     assert result["inversion"]["status"] == "assessed", result["inversion"]["reason"]
     assert {"fixed_point", "gradient_descent", "trained_restorer"} <= result["inversion"]["methods"].keys()
     assert result["utility"]["pixels_unchanged"] < 1
+    plane = result["plane"]
+    assert plane["status"] == "assessed", plane["reason"]
+    assert plane["release"]["strength"] == 1 and plane["release"] == plane["strengths"]["1"]
+    assert plane["strengths"]["0"]["retained"]["value"] == pytest.approx(1)
+    assert {"critic", "fresh"} <= plane["release"]["attackers"].keys()
+
+    given = {"originals": tmp_path / "in", "scrubbed": tool.out, "key_file": tool.state / "key"}
+    given |= {"attacks": (Attack.PLANE,), "device": "cpu"}
+    unnamed = read(audited(tmp_path / "headers", **given))["plane"]
+    assert unnamed["status"] == "assessed"  # the headers name the weights; nothing names the strength
+    assert "strength" in unnamed["release"]["reason"]
+    shutil.rmtree(tmp_path / "models" / "scrubber")
+    gone = read(audited(tmp_path / "gone", **given))["plane"]
+    reason = "the anonymizer that made the release is not installed"
+    assert gone == {"status": "not assessed", "reason": reason}
 
 
 def test_a_release_alone_is_audited_as_far_as_it_goes(tmp_path, scrubbed):

@@ -11,7 +11,7 @@ from deid.workflows.audit.estimate import Costs, Plan, Workload, estimate_line, 
 from deid.workflows.audit.options import Attack, Effort
 from deid.workflows.audit.timing import plan_of, reading_cost
 
-PLAN = Plan(2000, 120, 40, 200, 6, 4, 2, 400, 40, 64)
+PLAN = Plan(2000, 120, 40, 200, 6, 4, 2, 400, 40, 64, 400, 5)
 WORK = Workload(2000, 1000, 1, 2, 3, trains=True, wanted=frozenset(Attack))
 COSTS = Costs(0.01, 0.05, 0.02, 0.02, 0.01, 0.001, 0.01)
 
@@ -43,7 +43,8 @@ def test_images_are_left_out_where_nothing_else_helps():
 def test_no_plan_goes_below_what_can_say_something():
     plan = within(PLAN, WORK, Costs(reading=100), 1)
     assert plan.shown() == {
-        "images": 100, "undone": 40, "undo_steps": 15, "restorer_steps": 50, "epochs": 2
+        "images": 100, "undone": 40, "undo_steps": 15, "restorer_steps": 50, "epochs": 2,
+        "rescrubbed": 150,
     }  # fmt: skip
 
 

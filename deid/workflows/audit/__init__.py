@@ -20,6 +20,7 @@ from deid.audit import ATTACKS
 from deid.audit.annex import Annex
 from deid.audit.gates import check_gates
 from deid.audit.release import Release, read_patients, read_release
+from deid.audit.schema import VERSION
 from deid.core.errors import ExitStatus, Held, UsageError
 from deid.core.noise import NoiseCounter
 from deid.dicom.profile import editions
@@ -37,11 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Attack", "Audit", "AuditOptions", "Effort", "audit"]
 
-SCHEMA = 1
 THREATS = ("reid", "linkage", "inversion", "header")
 LINKABLE, NO_LINK, NOT_ASSESSED = "linkable", "no link found", "not assessed"
 NOT_WANTED, STOPPED = "not asked for", "the audit ended before"
-_PICTURES = (Attack.REID, Attack.LINKAGE, Attack.INVERSION, Attack.UTILITY)
+_PICTURES = (Attack.REID, Attack.LINKAGE, Attack.INVERSION, Attack.UTILITY, Attack.PLANE)
+_UNJUDGED = (Attack.UTILITY, Attack.PLANE)
 _LEAST_CHANGE = 1e-3
 """Of a range of 1: what rounding does is no change."""
 _MOST = {Effort.QUICK: 2_000, Effort.FULL: 20_000}
@@ -138,7 +139,7 @@ class _Run:
         """Write down what is audited, with nothing assessed yet."""
         self.left_out.update(release.left_out)
         self.result = {
-            "schema": SCHEMA,
+            "schema": VERSION,
             "tool": {"name": "mami-deid", "version": __version__},
             "manifest": {
                 "python": platform.python_version(),
@@ -159,13 +160,10 @@ class _Run:
                 "modalities": release.modalities(),
             },
         }
-        for attack in ("reid", "linkage", "inversion", "header"):
-            wanted = self.options.wants(Attack(attack))
-            self.result[attack] = _not_assessed(STOPPED if wanted else NOT_WANTED)
+        for attack in Attack:
+            self._keep(attack, _not_assessed(STOPPED if self.options.wants(attack) else NOT_WANTED))
         for name, what in (("text", "detector of text"), ("face", "detector of faces")):
             self.result[name] = _not_assessed(f"there is no {what} yet")
-        wanted = self.options.wants(Attack.UTILITY)
-        self.result["utility"] = _unjudged(_not_assessed(STOPPED if wanted else NOT_WANTED))
         self.result |= {"gates": [], "verdict": NOT_ASSESSED}
         self.folder.save(self.result)
 
@@ -181,9 +179,12 @@ class _Run:
         if not any(options.wants(attack) for attack in _PICTURES):
             say(estimate_line({Attack.HEADER: cost * len(release.instances)}))
             return None
-        from deid.workflows.audit.networks import load_networks
+        from deid.workflows.audit.networks import load_networks, noted_digest
 
-        networks = load_networks(release.modalities(), options.model, self.found.model, options.device)
+        digest = noted_digest(release) if release.paired else ""
+        networks = load_networks(
+            release.modalities(), options.model, self.found.model, digest, options.device
+        )
         wanted = plan_of(options.effort, _MOST[options.effort])
         if self.found.model:
             wanted = replace(wanted, strengths=1)
@@ -240,6 +241,7 @@ class _Run:
         """Every attack on pictures, one after the other."""
         from deid.audit.attackers import Remembered
         from deid.audit.inversion import InversionOptions
+        from deid.audit.plane import PlaneOptions
         from deid.audit.reid import ReidOptions
         from deid.training.audit_attacker import AuditTraining, RestorerTrainer
 
@@ -271,6 +273,15 @@ class _Run:
                 images, networks.anonymizer, strength, recognisers, restorer, undo
             ),
             Attack.UTILITY: lambda: ATTACKS["utility"](images, networks.classifier, seed=options.seed),
+            Attack.PLANE: lambda: ATTACKS["plane"](
+                images,
+                networks.anonymizer,
+                strength,
+                recognisers,
+                networks.classifier,
+                replace(PlaneOptions.of(effort.value, options.seed), images=plan.rescrubbed),
+                networks.missing,
+            ),
         }
         for number, (attack, call) in enumerate(calls.items()):
             self.progress("attacks", 1 if number else 0, len(calls))
@@ -285,14 +296,18 @@ class _Run:
                 section = call()
             except (UsageError, Held) as refused:
                 section = _not_assessed(str(refused))
-        self.result[attack] = section if attack is not Attack.UTILITY else _unjudged(section)
+        self._keep(attack, section)
         self.folder.save(self.result)
+
+    def _keep(self, attack: Attack, section: Section) -> None:
+        """What an attack found; utility and the plane are no threats, so nothing of them is judged."""
+        judged = ("verdict", "words") if attack in _UNJUDGED else ()
+        self.result[attack] = {name: value for name, value in section.items() if name not in judged}
 
     def _no_pictures(self) -> None:
         for attack in _PICTURES:
             if self.options.wants(attack):
-                section = _not_assessed("no picture of the release could be read on both sides")
-                self.result[attack] = section if attack is not Attack.UTILITY else _unjudged(section)
+                self._keep(attack, _not_assessed("no picture of the release could be read on both sides"))
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -333,8 +348,3 @@ def _is_changed(images: AuditImages) -> bool:
 
 def _not_assessed(reason: str) -> Section:
     return {"status": NOT_ASSESSED, "reason": reason, "verdict": NOT_ASSESSED, "words": NOT_ASSESSED}
-
-
-def _unjudged(section: Section) -> Section:
-    """Utility is no threat, so nothing is judged."""
-    return {name: value for name, value in section.items() if name not in ("verdict", "words")}

@@ -12,13 +12,14 @@ QUICK_SECONDS = 15 * 60.0
 
 _BACKWARD = 3  # a step with gradients costs about three passes forward
 _LESS = 0.8
-_LEAST = {"undone": 40, "undo_steps": 15, "restorer_steps": 50, "epochs": 2, "images": 100}
+_LEAST = {"undone": 40, "undo_steps": 15, "restorer_steps": 50, "epochs": 2, "rescrubbed": 150, "images": 100}
 _SHOWN = {
     "images": "images and volumes read",
     "undone": "images undone",
     "undo_steps": "steps of undoing",
     "epochs": "epochs of the attacker",
     "restorer_steps": "steps of the restorer",
+    "rescrubbed": "images scrubbed again",
 }
 _MINUTE = 60
 _COMPARING = 2.0  # seconds of one attacker in one geometry: intervals of 20,000 pairs by 400 replicates
@@ -40,6 +41,8 @@ class Plan:
         replicates: Of each bootstrap.
         steps: Of an epoch.
         batch: Pictures in a step of the attacker's training.
+        rescrubbed: Pictures that are scrubbed again for the plane.
+        points: Strengths of the plane.
     """
 
     images: int
@@ -52,6 +55,8 @@ class Plan:
     replicates: int
     steps: int
     batch: int
+    rescrubbed: int
+    points: int
 
     def shown(self) -> dict[str, int]:
         """What the manifest says of it."""
@@ -113,6 +118,7 @@ class Workload:
             Attack.LINKAGE: (2 + self.recognisers) * pictures**2 * 1e-7,
             Attack.INVERSION: self._inversion(plan, costs, pictures) if self.sides > 1 else 0.0,
             Attack.UTILITY: 2 * pictures * costs.classifier,
+            Attack.PLANE: self._plane(plan, costs, pictures) if self.sides > 1 else 0.0,
         }
         chosen = {str(attack): cost for attack, cost in found.items() if attack in self.wanted}
         if self.wanted - {Attack.HEADER}:
@@ -140,12 +146,21 @@ class Workload:
         measuring += (attempts + 1) * (2 + self.recognisers) * 2 * _COMPARING * plan.replicates / _REPLICATES
         return undoing + restoring + measuring
 
+    def _plane(self, plan: Plan, costs: Costs, pictures: float) -> float:
+        """Each point scrubs, recognises, reads and compares; the originals are looked at once."""
+        if not costs.anonymizer:
+            return 0.0
+        looking = costs.recognition + costs.classifier
+        compared = plan.points * self.recognisers * _COMPARING * plan.replicates / _REPLICATES
+        again = min(plan.rescrubbed, pictures) * (plan.points * (costs.anonymizer + looking) + looking)
+        return again + compared
+
 
 def within(plan: Plan, work: Workload, costs: Costs, limit: float = QUICK_SECONDS) -> Plan:
     """The same plan, or one that does less, so that the estimate is under a limit if it can be.
 
-    First inversion undoes fewer images in fewer steps and restorers and attackers are trained for a shorter
-    time; then fewer images are read.
+    First inversion undoes fewer images in fewer steps, restorers and attackers are trained for a shorter time
+    and fewer images are scrubbed again; then fewer images are read.
 
     Args:
         plan: What is wanted.
@@ -191,7 +206,7 @@ def _lesser(plan: Plan, items: int) -> Iterator[Plan]:
     """The plan, and plans that do ever less."""
     plan = replace(plan, images=min(plan.images, items))
     yield plan
-    for names in (("undone", "undo_steps", "restorer_steps", "epochs"), ("images",)):
+    for names in (("undone", "undo_steps", "restorer_steps", "epochs", "rescrubbed"), ("images",)):
         before = None
         while plan != before:
             before = plan

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deid.core.errors import UsageError
+from deid.audit.release import Release
+from deid.core.errors import Held, Skipped, UsageError
 from deid.core.model_card import ModelKind, ModelRecord, read_record
 from deid.core.models import MANIFEST, find_model, find_models
+from deid.dicom.derived import WEIGHTS
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
     from torch import nn
 
     from deid.networks.anonymizer import Anonymizer
     from deid.networks.classifier import Classifier
 
 _MULTIPLE = 16  # what U-Nets divide by
+_LOOKED_AT = 8  # released files whose headers are asked for the model
+UNNAMED = "nothing says which anonymizer made the release; name it by --model"
+NOT_HERE = "the anonymizer that made the release is not installed"
 DEFAULT_SIZE = 128
 """Side of the images in pixels where no model says another."""
 
@@ -33,6 +40,7 @@ class Networks:
         anonymizer: What made the release.
         digests: SHA-256 of the weights by name.
         size: Largest side of their inputs, in pixels.
+        missing: Why there is no anonymizer; empty where there is one.
     """
 
     frozen: dict[str, nn.Module] = field(default_factory=dict)
@@ -41,15 +49,34 @@ class Networks:
     anonymizer: Anonymizer | None = None
     digests: dict[str, str] = field(default_factory=dict)
     size: int = DEFAULT_SIZE
+    missing: str = ""
 
 
-def load_networks(modalities: Collection[str], given: str | None, noted: str, device: str) -> Networks:
+def noted_digest(release: Release) -> str:
+    """SHA-256 of the anonymizer's weights as most headers of a release say; empty if none says it."""
+    from deid.dicom.image_header import READING_FAILURES
+    from deid.dicom.pixels import read_header
+
+    found: Counter[str] = Counter()
+    pictured = [each for each in release.instances if each.modality]
+    for instance in pictured[:: max(1, len(pictured) // _LOOKED_AT)]:
+        try:
+            found.update(_digests(read_header(instance.scrubbed)))
+        except (Held, Skipped, *READING_FAILURES):
+            continue
+    return found.most_common(1)[0][0] if found else ""
+
+
+def load_networks(
+    modalities: Collection[str], given: str | None, noted: str, digest: str, device: str
+) -> Networks:
     """Load every model that was made for one of the modalities.
 
     Args:
         modalities: Of the release.
         given: Name or folder of the anonymizer; None for ``noted``.
         noted: Name of the anonymizer by the journal; empty if it says none.
+        digest: SHA-256 of its weights by the headers, which goes before the name; empty likewise.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
@@ -60,8 +87,8 @@ def load_networks(modalities: Collection[str], given: str | None, noted: str, de
     from deid.training.device import choose_device
 
     choose_device(device)
-    chosen = _anonymizer(given, noted)
-    found = Networks()
+    chosen = _anonymizer(given, noted, digest)
+    found = Networks(missing="" if chosen else NOT_HERE if noted or digest else UNNAMED)
     folders = {folder: read_record(folder) for folder in find_models()}
     if chosen is not None:
         folders[chosen] = read_record(chosen)
@@ -83,14 +110,31 @@ def load_networks(modalities: Collection[str], given: str | None, noted: str, de
     return found
 
 
-def _anonymizer(given: str | None, noted: str) -> Path | None:
-    """The folder of the anonymizer that was asked for, or of the one that the journal names if it is here."""
+def _anonymizer(given: str | None, noted: str, digest: str) -> Path | None:
+    """The folder of the anonymizer that was asked for, or of the one that made the release if it is here."""
     if given:
         folder = Path(given) if (Path(given) / MANIFEST).is_file() else find_model(given)
         if read_record(folder).kind is not ModelKind.ANONYMIZER:
             raise UsageError("--model takes an anonymizer: a name of 'mami-deid models list', or a folder.")
         return folder
+    if digest:
+        return next((folder for folder in find_models() if _holds(folder, digest)), None)
     return next((folder for folder in find_models() if folder.name == noted), None)
+
+
+def _holds(folder: Path, digest: str) -> bool:
+    """Whether a folder holds the anonymizer of these weights."""
+    record = read_record(folder)
+    return (
+        record.kind is ModelKind.ANONYMIZER and record.weights is not None and record.weights.sha256 == digest
+    )
+
+
+def _digests(header: Dataset) -> list[str]:
+    """Of the weights that an image says were at work on it."""
+    items = header.get("ContributingEquipmentSequence") or ()
+    said = (str(item.get("ContributionDescription", "")) for item in items)
+    return [words[-1] for text in said if len(words := text.split(WEIGHTS)) == 2]
 
 
 def _applies(

@@ -25,6 +25,7 @@ class Attack(StrEnum):
     LINKAGE = "linkage"
     INVERSION = "inversion"
     UTILITY = "utility"
+    PLANE = "plane"
 
 
 class Effort(StrEnum):

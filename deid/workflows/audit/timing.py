@@ -27,10 +27,12 @@ _FILES, _ITEMS, _PICTURES = 8, 4, 4
 def plan_of(effort: Effort, most: int) -> Plan:
     """What an effort stands for."""
     from deid.audit.inversion import InversionOptions
+    from deid.audit.plane import PlaneOptions
     from deid.audit.reid import ReidOptions
     from deid.training.audit_attacker import AuditTraining
 
     reid, undo = ReidOptions.of(effort.value), InversionOptions.of(effort.value)
+    plane = PlaneOptions.of(effort.value)
     training = AuditTraining.of(effort.value)
     return Plan(
         images=most,
@@ -43,6 +45,8 @@ def plan_of(effort: Effort, most: int) -> Plan:
         replicates=reid.replicates,
         steps=training.steps,
         batch=2 * training.patients,
+        rescrubbed=plane.images,
+        points=len(plane.strengths) + 1,
     )
 
 
