@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ _GEOMETRY_WORDS = {
     "original_scrubbed": "original to scrubbed",
     "scrubbed_scrubbed": "scrubbed to scrubbed",
 }
+_COMPARED = frozenset({"auc", "rank 1", "retained", "difference", "psnr", "ssim", "error"})
 _ATTACK_HEAD = (
     "AUC",
     "EER",
@@ -255,6 +256,56 @@ def manifest(result: Result) -> Table:
     ]
     rows += [(f"time for {name}", f"{decimal(value, 1)} s") for name, value in part(known, "seconds").items()]
     return Table("The run", ("", "value"), tuple(rows))
+
+
+def merged(result: Result) -> Table:
+    """How a merged audit was made, and the verdicts of its shards."""
+    known = part(result, "merged")
+    if not known:
+        return Table("Merged", ("", ""), ())
+    apart = {
+        "by their shards": "no patient is in two of them, by their shard numbers",
+        "not checked": "that no patient is in two of them was not checked",
+    }
+    rows = [
+        ("audits merged", f"{count(known.get('audits'))} of {count(known.get('shards'))} shards"),
+        ("patients", apart.get(str(known.get("apart")), "not stated")),
+        ("how", str(known.get("rule", ""))),
+    ]
+    for name, verdicts in part(known, "verdicts").items():
+        said = ", ".join(f"{count(number)} {verdict}" for verdict, number in verdicts.items())
+        rows.append((f"verdicts of shards: {name}", said))
+    return Table("How the shards were merged", ("", "value"), tuple(rows))
+
+
+def shards_apart(result: Result) -> Table:
+    """The lowest and the highest shard beside each merged figure."""
+    rows = [
+        (
+            ", ".join(path),
+            measured(measure, lambda x: decimal(x, 3)),
+            decimal(shards.get("lowest"), 3),
+            decimal(shards.get("highest"), 3),
+            decimal(shards.get("lower"), 3),
+            decimal(shards.get("upper"), 3),
+            f"{count(shards.get('assessed'))} of {count(shards.get('of'))}",
+        )
+        for path, measure in _spread((), result)
+        if (shards := part(measure, "shards"))
+    ]
+    head = ("figure", "all shards", "lowest", "highest", "least lower bound", "largest upper bound", "shards")
+    return Table("Each figure beside the lowest and the highest shard", head, tuple(rows))
+
+
+def _spread(path: tuple[str, ...], here: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Result]]:
+    """Measures of several shards, with the names that lead to them."""
+    if "lowest" in part(here, "shards"):
+        if path[-1] in _COMPARED:
+            yield path, here
+        return
+    for name, value in here.items():
+        if isinstance(value, Mapping):
+            yield from _spread((*path, name.replace("_", " ")), value)
 
 
 def _found(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -12,13 +12,14 @@ from deid.cli.project import KeyFile, OutOption, ProjectName, StateFolder, promp
 from deid.cli.terminal import ProgressLine, print_json
 
 if TYPE_CHECKING:
+    from deid.audit.gates import Gate
     from deid.workflows.audit import Audit, AuditOptions
 
 Folders = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[ORIGINALS] [SCRUBBED]",
-        help="Two folders; or a release alone; or none, for the last run of a project.",
+        help="Two folders; or a release alone; or none, for the last run of a project; files for --merge.",
     ),
 ]
 Report = Annotated[
@@ -57,6 +58,13 @@ Render = Annotated[
         metavar="FILE", help="Draw the page of an audit.json again, into DIR or beside it, and end."
     ),
 ]
+Merge = Annotated[
+    bool,
+    typer.Option("--merge", help="Join audit.json files of shards, given in place of folders."),
+]
+Part = Annotated[
+    str, typer.Option(metavar="I/N", help="Audit only part I of N of the patients, as 'scrub --shard'.")
+]
 Forget = Annotated[bool, typer.Option("--forget", help="Delete the private annexes of a project and end.")]
 Schema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of audit.json and end.")]
 
@@ -80,6 +88,8 @@ def command(
     key_file: KeyFile = None,
     seed: Seed = 0,
     device: Device = "auto",
+    shard: Part = "1/1",
+    merge: Merge = False,
     json: AsJson = False,
     render: Render = None,
     forget: Forget = False,
@@ -100,12 +110,18 @@ def command(
         _forget(out, project, state)
         return
     from deid.audit.gates import parse_gate
+
+    report = report if report is not None else Path(f"audit-{datetime.now():%Y%m%d-%H%M%S}")
+    gates = tuple(map(parse_gate, require or ()))
+    if merge:
+        _end(_merge(folders or [], report, gates, allow_not_assessed), json=json)
+    from deid.core.shards import Shard
     from deid.workflows.audit import Attack, AuditOptions, Effort
     from deid.workflows.audit.options import device_named, one_of
 
     originals, scrubbed = _sides(folders or [])
     options = AuditOptions(
-        report=report if report is not None else Path(f"audit-{datetime.now():%Y%m%d-%H%M%S}"),
+        report=report,
         originals=originals,
         scrubbed=scrubbed,
         out=out,
@@ -119,16 +135,14 @@ def command(
         preset=preset,
         attacks=tuple(one_of(Attack, "--attack", word) for word in attack or ()),
         effort=one_of(Effort, "--effort", effort),
-        gates=tuple(map(parse_gate, require or ())),
+        gates=gates,
         allow_not_assessed=allow_not_assessed,
         model=model,
         seed=seed,
         device=device_named(device),
+        shard=Shard.parse(shard),
     )
-    done = run(options)
-    if json:
-        print_json(done.result)
-    raise typer.Exit(done.exit_status)
+    _end(run(options), json=json)
 
 
 def run(options: AuditOptions) -> Audit:
@@ -137,6 +151,20 @@ def run(options: AuditOptions) -> Audit:
 
     with ProgressLine() as progress:
         done = audit(options, progress.update, prompt(), lambda line: typer.echo(line, err=True))
+    _tell(done)
+    return done
+
+
+def _end(done: Audit, *, json: bool) -> NoReturn:
+    if json:
+        print_json(done.result)
+    raise typer.Exit(done.exit_status)
+
+
+def _merge(files: list[Path], report: Path, gates: tuple[Gate, ...], allow_not_assessed: bool) -> Audit:
+    from deid.workflows.audit.merged import merge_audits
+
+    done = merge_audits(files, report, gates, allow_not_assessed=allow_not_assessed)
     _tell(done)
     return done
 

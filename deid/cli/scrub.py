@@ -108,13 +108,13 @@ def command(
     layout, all under keyed pseudonyms. What is not understood, or may still show a text or a face, is held
     back and counted with its reason; 'mami-deid show REF' says which file a reference means.
     """
+    from deid.core.shards import Shard
     from deid.workflows.scrub.options import (
         Encapsulated,
         HeldLimit,
         Identity,
         OnRisk,
         ScrubOptions,
-        Shard,
         one_of,
         parse_strength,
     )
@@ -182,6 +182,7 @@ def _audit_options(options: ScrubOptions, report: Path) -> AuditOptions:
         recipe=options.recipe,
         preset=options.preset,
         device=options.device,
+        shard=options.shard,
     )
 
 
