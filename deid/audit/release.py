@@ -44,6 +44,7 @@ class Instance:
         view: Projection or orientation, where the header says it.
         ref: Keyed reference of the input, which only the project resolves; empty where none is known.
         source: Path of the original below its folder; empty where there is none.
+        uid: SOP Instance UID (0008,0018) of the original, or of the file where none is known.
     """
 
     original: Path | None
@@ -56,6 +57,7 @@ class Instance:
     view: str = ""
     ref: str = ""
     source: str = ""
+    uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,14 @@ def _read(pair: Pair, patients: Mapping[str, str]) -> tuple[str, str, str, Insta
     if not patient:
         return NO_PATIENT
     instance = Instance(
-        pair.original, pair.scrubbed, pair.name, "", "", modality=record.modality.upper(), view=_view(pair)
+        pair.original,
+        pair.scrubbed,
+        pair.name,
+        "",
+        "",
+        modality=record.modality.upper(),
+        view=_view(pair),
+        uid=record.instance,
     )
     return patient, record.study, record.series, instance
 

@@ -44,7 +44,10 @@ Patients = Annotated[
     Path | None, typer.Option(metavar="CSV", help="path,patient of released files; goes before headers.")
 ]
 Labels = Annotated[
-    Path | None, typer.Option(metavar="CSV", help="path,labels of released files, for utility.")
+    Path | None,
+    typer.Option(
+        metavar="CSV", help="path,labels or uid,labels, of released files or their originals, for utility."
+    ),
 ]
 RecipeFile = Annotated[Path | None, typer.Option(help="Recipe that the release was made by.")]
 Preset = Annotated[str, typer.Option(help="research or basic; where no recipe is given.")]

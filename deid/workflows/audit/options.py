@@ -73,7 +73,7 @@ class AuditOptions:
         key_file: Where the key lies, if not in the state folder.
         pairs: CSV original,scrubbed.
         patients: CSV path,patient, which goes before all headers.
-        labels: CSV path,labels: what the released images show.
+        labels: CSV path,labels or uid,labels, of released files or originals: what the images show.
         recipe: Recipe that the release was made by; None for the preset.
         preset: The preset.
         attacks: Which; empty for all that apply.
