@@ -22,6 +22,7 @@ from deid.audit.gates import check_gates
 from deid.audit.release import Release, read_patients, read_release
 from deid.core.errors import Held, UsageError
 from deid.core.noise import NoiseCounter
+from deid.core.shards import WHOLE
 from deid.dicom.profile import editions
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
 from deid.workflows.audit.annexes import save_annex
@@ -76,6 +77,7 @@ def audit(
     with run.timed("pairs"):
         patients = read_patients(options.patients) if options.patients else {}
         release = read_release(found.pairs, patients, lambda n: progress("pairs", n, len(found.pairs)))
+        release = replace(release, whole=options.shard == WHOLE)
     run.begin(release)
     prepared = run.prepare(release, say)
     run.attack_headers(release)
