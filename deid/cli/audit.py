@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -145,15 +146,15 @@ def command(
         device=device_named(device),
         shard=Shard.parse(shard),
     )
-    _end(run(options), json=json)
+    _end(run(options, prompt()), json=json)
 
 
-def run(options: AuditOptions) -> Audit:
-    """Audit, and tell on standard error what came out."""
+def run(options: AuditOptions, ask: Callable[[], str] | None) -> Audit:
+    """Audit, and tell on standard error what came out; ``ask`` gives the passphrase of an encrypted key."""
     from deid.workflows.audit import audit
 
     with ProgressLine() as progress:
-        done = audit(options, progress.update, prompt(), lambda line: typer.echo(line, err=True))
+        done = audit(options, progress.update, ask, lambda line: typer.echo(line, err=True))
     _tell(done)
     return done
 
