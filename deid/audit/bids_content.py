@@ -12,16 +12,18 @@ from deid.core.keys import ProjectKey
 from deid.core.matching import parse_date
 from deid.core.pseudonyms import Pseudonyms
 from deid.nifti.collect import collect_by_person, collect_identifiers, extension_contents
-from deid.nifti.header import HEAD_BYTES, text_fields
-from deid.nifti.kinds import FileKind, classify
+from deid.nifti.header import HEAD_BYTES, is_nifti, text_fields
+from deid.nifti.kinds import FileKind, classify, find_header
 from deid.nifti.stream import open_source, read_whole
 from deid.nifti.tables import MAX_TABLE
 from deid.nifti.volume import read_header
 
 NIFTI = (".nii", ".nii.gz")
+_PAIR, _PAIR_DATA = (".hdr", ".hdr.gz"), (".img", ".img.gz")
 TEXTS = (".json", ".tsv", ".tsv.gz", ".bval", ".bvec")
-HEADER, EXTENSION, BEHIND, NAME, TEXT = (
-    "NIfTI header", "NIfTI extension", "behind the voxels", "gzip header", "sidecar or table"
+HEADER, EXTENSION, BEFORE, BEHIND, NAME, TEXT = (
+    "NIfTI header", "NIfTI extension", "before the voxels", "behind the voxels", "gzip header",
+    "sidecar or table",
 )  # fmt: skip
 
 _WORD = re.compile(r"[^\W_]+")
@@ -35,6 +37,30 @@ _SORTS = {"PATIENT_NAME": Sort.NAME, "PERSON": Sort.NAME, "DATE": Sort.DATE, "UI
 def is_text(name: str) -> bool:
     """Whether a file is a sidecar, a table or a gradient table."""
     return name.lower().endswith(TEXTS)
+
+
+def is_volume(path: Path) -> bool:
+    """Whether a file is a NIfTI file, or the header of a NIfTI or Analyze pair, not another ``.hdr``."""
+    if not path.name.lower().endswith(_PAIR):
+        return path.name.lower().endswith(NIFTI)
+    try:
+        with path.open("rb") as stream:
+            return is_nifti(stream.read(HEAD_BYTES), path.name)
+    except OSError:
+        return False
+
+
+def is_beside(path: Path) -> bool:
+    """Whether a file is no image of its own: a text, or the voxels of a pair, which come with its header."""
+    if path.name.lower().endswith(_PAIR_DATA):
+        header = find_header(path)
+        return header is not None and is_volume(header)
+    return is_text(path.name)
+
+
+def is_bids(path: Path) -> bool:
+    """Whether a file is one of those that :func:`read_bids` reads."""
+    return is_beside(path) or is_volume(path)
 
 
 def read_bids(path: Path) -> Content:
@@ -62,7 +88,7 @@ def bids_values(path: Path, relative: str) -> set[SourceValue]:
         return set()
     found = collect_identifiers(path, relative, kind)
     values = {value for each in found for value in _value(each.kind.name, each.value)}
-    return values | set(_free_texts(path)) if kind is FileKind.VOLUME else values
+    return values | set(_free_texts(path)) if kind in (FileKind.VOLUME, FileKind.PAIR) else values
 
 
 def values_of_persons(path: Path, relative: str) -> dict[str, set[SourceValue]]:
@@ -92,12 +118,28 @@ def _segments(path: Path) -> Iterator[Segment]:
     if start[:2] == b"\x1f\x8b" and len(start) > 10 and start[3] & _NAMED:
         fields = bin(start[3] & _NAMED).count("1")  # each ends with NUL; then the compressed bytes begin
         yield Segment(-1, b"\0".join(start[10:].split(b"\0")[:fields]), NAME)
+    if path.name.lower().endswith(_PAIR_DATA):
+        yield from _around_voxels(path)
+        return
     header = read_header(path)
     with open_source(path) as stream:
         yield Segment(-1, stream.read(len(header.raw)), HEADER)
         if header.single:
             yield Segment(-1, stream.read(max(0, header.vox_offset - len(header.raw))), EXTENSION)
             stream.skip(header.data_bytes)
+        # Behind the header of a pair there are no voxels, but the extensions.
+        yield Segment(-1, stream.read(_MOST_BEHIND), BEHIND if header.single else EXTENSION)
+
+
+def _around_voxels(path: Path) -> Iterator[Segment]:
+    """Of the image of a pair, what is no voxel."""
+    beside = find_header(path)
+    if beside is None:
+        return
+    header = read_header(beside)
+    with open_source(path) as stream:
+        yield Segment(-1, stream.read(min(header.vox_offset, _MOST_BEHIND)), BEFORE)
+        stream.skip(header.data_bytes + max(0, header.vox_offset - _MOST_BEHIND))
         yield Segment(-1, stream.read(_MOST_BEHIND), BEHIND)
 
 

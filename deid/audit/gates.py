@@ -3,7 +3,7 @@
 ``reid.adaptive.auc.upper<0.6``: a dotted path, a comparison, a number. A path that ends at a measure with
 an interval takes the end of it that makes the gate harder to pass: upper for ``<`` and ``<=``, lower for
 ``>`` and ``>=``, the value itself for ``==``. What is missing or was not assessed fails,
-unless it is allowed.
+unless it is allowed; so does, in a merged audit, what was not assessed in every shard.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 }
 _END = {"<": "upper", "<=": "upper", ">": "lower", ">=": "lower", "==": "value"}
 MISSING, NOT_ASSESSED, NO_NUMBER = "missing", "not assessed", "not a number"
+PARTLY = "not assessed in every shard"
 _HELP = "a gate is PATH<NUMBER (or <=, >, >=, ==) with a path of audit.json, such as header.certain==0"
 
 
@@ -93,7 +94,8 @@ def check_gates(
     Args:
         gates: In the order of the command line.
         result: The document, of which ``gates`` itself is not looked at.
-        allow_not_assessed: What was not assessed passes. What no section could ever hold does not.
+        allow_not_assessed: What was not assessed passes, and what was in some shards is compared all the
+            same. What no section could ever hold does not pass.
     """
     return [_checked(gate, result, allow_not_assessed) for gate in gates]
 
@@ -103,7 +105,20 @@ def _checked(gate: Gate, result: Mapping[str, Any], allowed: bool) -> GateResult
     if isinstance(found, str):
         return GateResult(gate.expression, None, allowed and found == NOT_ASSESSED, found)
     passed = _COMPARISONS[gate.sign](found, gate.limit)
+    if _is_partial(gate, result):
+        return GateResult(gate.expression, found, allowed and passed, PARTLY)
     return GateResult(gate.expression, found, passed, "")
+
+
+def _is_partial(gate: Gate, result: Mapping[str, Any]) -> bool:
+    """Whether a number of a merged audit lies below something that some shard did not assess."""
+    here: Any = result
+    for name in _joined(gate.path, result):
+        here = here.get(name) if isinstance(here, Mapping) else None
+        shards = here.get("shards") if isinstance(here, Mapping) else None
+        if isinstance(shards, Mapping) and shards["assessed"] < shards["of"]:
+            return True
+    return False
 
 
 def _look_up(gate: Gate, result: Mapping[str, Any]) -> float | str:

@@ -9,7 +9,7 @@ many patients look alike by what was kept.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from typing import Any
 from deid.audit.annex import Annex
 from deid.audit.bids_content import (
     EXTENSION,
-    NIFTI,
     bids_values,
-    is_text,
+    is_beside,
+    is_bids,
     path_words,
     read_bids,
     values_of_persons,
@@ -31,6 +31,7 @@ from deid.audit.patterns import dates_in_name, suspicious
 from deid.audit.release import Instance, Release
 from deid.audit.shifts import Marks, Shifts, date_marks
 from deid.audit.spelled import Form, Forms
+from deid.audit.table_attributes import is_of_persons, table_attributes
 from deid.audit.uniqueness import Uniqueness
 from deid.core.errors import Held, Skipped
 from deid.dicom.profile import Profile
@@ -70,7 +71,8 @@ def header(
         for instance in files:
             sources.read(instance, profile)
             told(1)
-    attack = _Attack(sources, annex if annex is not None else Annex())
+    people = {subject_label(each.name): each.patient for each in release.instances}
+    attack = _Attack(sources, annex if annex is not None else Annex(), people, release.whole)
     for patient, instances in _by_patient(files):
         forms = Forms(sources.telling(patient) if patient else sources.all_telling())
         for instance in instances:
@@ -111,7 +113,7 @@ class _Sources:
     def read(self, instance: Instance, profile: Profile) -> None:
         if instance.patient:
             self.values[instance.patient] |= path_words(instance.source)
-        if _is_bids(instance.name):
+        if is_bids(instance.scrubbed):
             self._read_bids(instance)
             return
         content = _content(instance.original)
@@ -166,6 +168,8 @@ class _Attack:
 
     sources: _Sources
     annex: Annex
+    people: Mapping[str | None, str] = field(default_factory=dict)
+    whole: bool = True
     ref: str = ""
     certain: int = 0
     possible: int = 0
@@ -185,8 +189,7 @@ class _Attack:
         self.files += 1
         self.searched |= {(instance.patient, value) for value in forms.values}
         self.ref = instance.ref
-        if content.leaves:
-            self.uniqueness.add(instance.patient, content, instance.ref)
+        self._add_attributes(instance, content)
         self.ids |= set(_ids(content, instance.name))
         if instance.original is None:
             self._look_alone(instance, content)
@@ -203,6 +206,18 @@ class _Attack:
                     self._count(hit.form, place, sure, segment.part or _element(leaf))
         for _ in _dates_in_uids(content, forms):
             self._count(Form.AS_IT_IS, "uid", False)
+
+    def _add_attributes(self, instance: Instance, content: Content) -> None:
+        """What was kept of the patient; of a table, of each person in it."""
+        if content.leaves:
+            self.uniqueness.add(instance.patient, content, instance.ref)
+        elif is_of_persons(instance.name):
+            for label, name, value in table_attributes(instance.scrubbed, instance.name):
+                patient = self.people.get(label, f"row {label}" if self.whole else "")
+                if patient:
+                    self.uniqueness.add_values(patient, ((name, value),))
+        elif not is_beside(instance.scrubbed):
+            self.uniqueness.add_values(instance.patient, (), instance.ref)
 
     def _is_sure(
         self, value: SourceValue, leaf: Leaf | None, forms: Forms, instance: Instance, part: str
@@ -272,13 +287,9 @@ def _content(path: Path | None) -> Content | None:
     if path is None:
         return None
     try:
-        return read_bids(path) if _is_bids(path.name) else read_content(path)
+        return read_bids(path) if is_bids(path) else read_content(path)
     except (Held, Skipped, OSError):
         return None
-
-
-def _is_bids(name: str) -> bool:
-    return name.lower().endswith(NIFTI) or is_text(name)
 
 
 def _text_leaves(content: Content) -> Iterator[Leaf]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from deid.audit.bids_content import NIFTI, is_text
+from deid.audit.bids_content import is_beside, is_bids, is_text
 from deid.core.errors import Held, Skipped, UsageError
 from deid.core.files import InputFile, discover
 from deid.core.journal import Journal
@@ -44,6 +44,7 @@ class Instance:
         view: Projection or orientation, where the header says it.
         ref: Keyed reference of the input, which only the project resolves; empty where none is known.
         source: Path of the original below its folder; empty where there is none.
+        uid: SOP Instance UID (0008,0018) of the original, or of the file where none is known.
     """
 
     original: Path | None
@@ -56,6 +57,7 @@ class Instance:
     view: str = ""
     ref: str = ""
     source: str = ""
+    uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,16 @@ class Release:
         instances: In the order of their names.
         left_out: Files that are not audited, by reason.
         paired: The originals are known.
-        texts: Sidecars and tables, for the header attack only; without patient where they are of several.
+        texts: Sidecars, tables and the voxels of pairs, for the header attack only; without patient where
+            they are of several.
+        whole: All patients of the release are meant, so that tables may speak of others, without files.
     """
 
     instances: tuple[Instance, ...]
     left_out: Mapping[str, int] = field(default_factory=dict)
     paired: bool = True
     texts: tuple[Instance, ...] = ()
+    whole: bool = True
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -243,15 +248,15 @@ def read_release(
             found.append((*read[:3], replace(read[3], ref=pair.ref, source=pair.source)))
         if progress is not None:
             progress(1)
-    if all(is_text(instance.name) for *_, instance in found):
+    if all(is_beside(instance.scrubbed) for *_, instance in found):
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items())) or "no file"
         raise UsageError(f"no file can be audited ({reasons}); give --patients FILE: a CSV path,patient.")
     labelled = list(_labelled(found))
     return Release(
-        tuple(each for each in labelled if not is_text(each.name)),
+        tuple(each for each in labelled if not is_beside(each.scrubbed)),
         dict(sorted(left_out.items())),
         paired,
-        tuple(each for each in labelled if is_text(each.name)),
+        tuple(each for each in labelled if is_beside(each.scrubbed)),
     )
 
 
@@ -273,7 +278,7 @@ def _read(pair: Pair, patients: Mapping[str, str]) -> tuple[str, str, str, Insta
     if not pair.scrubbed.is_file() or (pair.original is not None and not pair.original.is_file()):
         return MISSING
     given = patients.get(pair.name, pair.patient)
-    if pair.name.lower().endswith(NIFTI) or is_text(pair.name):
+    if is_bids(pair.scrubbed):
         return _read_nifti(pair, given)
     record = _index(pair.original or pair.scrubbed)
     if record is None:
@@ -282,7 +287,14 @@ def _read(pair: Pair, patients: Mapping[str, str]) -> tuple[str, str, str, Insta
     if not patient:
         return NO_PATIENT
     instance = Instance(
-        pair.original, pair.scrubbed, pair.name, "", "", modality=record.modality.upper(), view=_view(pair)
+        pair.original,
+        pair.scrubbed,
+        pair.name,
+        "",
+        "",
+        modality=record.modality.upper(),
+        view=_view(pair),
+        uid=record.instance,
     )
     return patient, record.study, record.series, instance
 

@@ -83,6 +83,7 @@ def render(result: Mapping[str, Any]) -> str:
         unbroken=_unbroken,
         sections=[_shown(section, result) for section in sections],
         release=part(result, "release"),
+        merged=part(result, "merged"),
         failed=[gate for gate in result.get("gates") or () if gate.get("passed") is not True],
         gates=len(result.get("gates") or ()),
         glossary=glossary,

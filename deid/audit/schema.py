@@ -48,10 +48,11 @@ def schema() -> Schema:
                 "face": _section({}),
                 "utility": _section(_utility(), tuple(_utility()), judged=False),
                 "plane": _section(_plane(), judged=False),
+                "merged": _merged(),
                 "gates": {"type": "array", "maxItems": 1000, "items": _gate()},
                 "verdict": {"enum": list(VERDICTS)},
             },
-            optional=("plane",),
+            optional=("plane", "merged"),
         ),
         "$defs": _definitions(),
     }
@@ -72,7 +73,9 @@ def _definitions() -> dict[str, Schema]:
                 "lower": {"type": ["number", "null"]},
                 "upper": {"type": ["number", "null"]},
                 "confidence": {"type": "number", "minimum": 0, "maximum": 1},
-            }
+                "shards": _shards("lowest", "highest", "lower", "upper"),
+            },
+            optional=("shards",),
         ),
         "measure": {
             "description": "value, lower, upper and confidence; null; or what was not assessed and why",
@@ -87,8 +90,9 @@ def _definitions() -> dict[str, Schema]:
                     "auc": _ref("measure"),
                     "gallery": _ref("count"),
                     "chance_rank_1": _ref("share"),
+                    "shards": _shards(),
                 },
-                optional=("status", "auc"),
+                optional=("status", "auc", "shards"),
             )
         ),
     }
@@ -125,7 +129,11 @@ def _either(assessed: Schema) -> Schema:
 
 def _section(fields: dict[str, Schema], optional: tuple[str, ...] = (), *, judged: bool = True) -> Schema:
     """A threat: the fields may be missing where it was not assessed, and then need no verdict either."""
-    common = {"status": {"enum": ["assessed", "not assessed"]}, "reason": _ref("text")}
+    common = {
+        "status": {"enum": ["assessed", "not assessed"]},
+        "reason": _ref("text"),
+        "shards": _shards(),
+    }
     said = {"verdict": {"enum": list(VERDICTS)}, "words": _ref("words")} if judged else {}
     everything = {**common, **said, **fields}
     unassessed = {"status": {"const": "not assessed"}}
@@ -137,7 +145,7 @@ def _section(fields: dict[str, Schema], optional: tuple[str, ...] = (), *, judge
             {**everything, **unassessed} | ({"verdict": {"const": "not assessed"}} if judged else {}),
             optional=tuple(name for name in everything if name not in ("status", "reason")),
         ),
-        "else": _object(everything, optional=("reason", "words", *optional)),
+        "else": _object(everything, optional=("reason", "words", "shards", *optional)),
     }
 
 
@@ -177,6 +185,37 @@ def _release() -> Schema:
             "mode": {"enum": ["pairs", "release"]},
             **{name: _ref("count") for name in counts},
             "modalities": _named(_ref("count")),
+            "part": _object(
+                {
+                    "number": _positive(),
+                    "of": _positive(),
+                    "split": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+                }
+            ),
+        },
+        optional=("part",),
+    )
+
+
+def _positive() -> Schema:
+    return {"type": "integer", "minimum": 1}
+
+
+def _shards(*more: str) -> Schema:
+    """In how many shards of a merged audit something was assessed, and numbers of single shards."""
+    counts = {"assessed": _ref("count"), "of": _positive()}
+    return _object(counts | {name: _ref("number") for name in more})
+
+
+def _merged() -> Schema:
+    verdicts = _object({name: _ref("count") for name in VERDICTS}, optional=VERDICTS)
+    return _object(
+        {
+            "audits": {"type": "integer", "minimum": 2},
+            "shards": {"type": "integer", "minimum": 2},
+            "apart": {"enum": ["by their shards", "not checked"]},
+            "rule": _ref("text"),
+            "verdicts": _named(verdicts),
         }
     )
 
@@ -211,6 +250,7 @@ def _attack() -> Schema:
                 "impostors": _shares(100),
             }
         ),
+        "shards": _shards(),
     }
     needed = ("auc", "genuine", "impostors", "patients")
     made = _object(fields, optional=tuple(name for name in fields if name not in needed))
@@ -239,6 +279,7 @@ def _inversion_method() -> Schema:
         "error": _ref("measure"),
         "reid": _ref("attack"),
         "linkage": _ref("linkage"),
+        "shards": _shards(),
     }
     return _object(fields, optional=tuple(fields))
 
@@ -255,14 +296,20 @@ def _header() -> dict[str, Schema]:
                     "tried": _ref("count"),
                     "recovered": _ref("count"),
                     "upper": _ref("share"),
+                    "shards": _shards(),
                 },
-                optional=("status",),
+                optional=("status", "shards"),
             )
         ),
         "shift": _either(
             _object(
-                {"status": {"const": "assessed"}, "patients": _ref("count"), "recovered": _ref("count")},
-                optional=("status",),
+                {
+                    "status": {"const": "assessed"},
+                    "patients": _ref("count"),
+                    "recovered": _ref("count"),
+                    "shards": _shards(),
+                },
+                optional=("status", "shards"),
             )
         ),
         "uniqueness": _either(
@@ -271,8 +318,9 @@ def _header() -> dict[str, Schema]:
                     "status": {"const": "assessed"},
                     "quasi_identifiers": {"type": "array", "maxItems": 50, "items": _ref("name")},
                     "k": _counts(("1", "2-4", "5+")),
+                    "shards": _shards(),
                 },
-                optional=("status",),
+                optional=("status", "shards"),
             )
         ),
     }
@@ -295,9 +343,10 @@ def _utility() -> dict[str, Schema]:
         "basis": _ref("text"),
         "retained": _ref("measure"),
         "findings": _findings(),
+        "shards": _shards(),
     }
     return {
-        "classifier": _either(_object(classifier, optional=("status", "basis", "findings"))),
+        "classifier": _either(_object(classifier, optional=("status", "basis", "findings", "shards"))),
         "psnr": _ref("measure"),
         "ssim": _ref("measure"),
         "pixels_unchanged": _ref("share"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deid.audit import figures, tables
+from deid.audit import figures, plane_tables, tables
 from deid.audit.tables import Table
 from deid.core.pages import page_text
 
@@ -68,5 +68,5 @@ def _section(
 
 
 def _table(name: str) -> Callable[[Result], Table]:
-    make: Callable[[Result], Table] = getattr(tables, name)
+    make: Callable[[Result], Table] = getattr(plane_tables if name.startswith("plane") else tables, name)
     return make

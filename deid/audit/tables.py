@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from deid.audit.numerals import count, decimal, finite, is_assessed, measured, of, part, share
-from deid.audit.words import BASES, GEOMETRIES, method_name
+from deid.audit.words import GEOMETRIES, method_name
 
 Result = Mapping[str, Any]
 _GEOMETRY_WORDS = {
@@ -15,6 +15,7 @@ _GEOMETRY_WORDS = {
     "original_scrubbed": "original to scrubbed",
     "scrubbed_scrubbed": "scrubbed to scrubbed",
 }
+_COMPARED = frozenset({"auc", "rank 1", "retained", "difference", "psnr", "ssim", "error"})
 _ATTACK_HEAD = (
     "AUC",
     "EER",
@@ -214,51 +215,6 @@ def utility_findings(result: Result) -> Table:
     return Table("The classifier by finding", head, tuple(rows))
 
 
-def plane_strengths(result: Result) -> Table:
-    """Every point of the plane."""
-    rows = []
-    for name, point in _plane_points(result):
-        figures = [measured(point.get(key), lambda x: decimal(x, 3)) for key in ("retained", "ssim")]
-        reached = measured(point.get("auc"))
-        similar = measured(point.get("psnr"), lambda x: decimal(x, 1))
-        rows.append((name, reached, str(point.get("attacker") or "-"), figures[0], similar, figures[1]))
-    what = BASES.get(str(part(result, "plane").get("basis")), "retained")
-    head = ("strength", "attacker's AUC", "strongest attacker", what, "PSNR (dB)", "SSIM")
-    return Table("The points of the plane", head, tuple(rows))
-
-
-def plane_attackers(result: Result) -> Table:
-    """AUC of every attacker at every strength."""
-    points = _plane_points(result)
-    names = dict.fromkeys(name for _, point in points for name in part(point, "attackers"))
-    rows = [(name, *(measured(part(point, "attackers").get(name)) for _, point in points)) for name in names]
-    head = ("attacker", *(f"strength {name}" for name, _ in points))
-    return Table("AUC of every attacker by strength", head, tuple(rows))
-
-
-def plane_findings(result: Result) -> Table:
-    """AUC of the classifier by finding and strength."""
-    points = _plane_points(result)
-    rows = []
-    for finding in dict.fromkeys(name for _, point in points for name in part(point, "findings")):
-        cells = [part(point, "findings", finding) for _, point in points]
-        after = (measured(cell.get("after"), lambda x: decimal(x, 3)) for cell in cells)
-        rows.append((finding, *after, count(cells[0].get("positives")), count(cells[0].get("images"))))
-    head = ("finding", *(f"strength {name}" for name, _ in points), "positive", "images")
-    return Table("AUC of the classifier by finding and strength", head, tuple(rows))
-
-
-def _plane_points(result: Result) -> list[tuple[str, dict[str, Any]]]:
-    """The points that were measured, with their names; the release's own says so."""
-    strengths, own = part(result, "plane", "strengths"), part(result, "plane", "release").get("strength")
-    points = [(name, part(strengths, name)) for name in strengths]
-    return [
-        (f"{name} (this release)" if own is not None and point.get("strength") == own else name, point)
-        for name, point in points
-        if is_assessed(point)
-    ]
-
-
 def gates(result: Result) -> Table:
     """Every gate."""
     rows = []
@@ -300,6 +256,56 @@ def manifest(result: Result) -> Table:
     ]
     rows += [(f"time for {name}", f"{decimal(value, 1)} s") for name, value in part(known, "seconds").items()]
     return Table("The run", ("", "value"), tuple(rows))
+
+
+def merged(result: Result) -> Table:
+    """How a merged audit was made, and the verdicts of its shards."""
+    known = part(result, "merged")
+    if not known:
+        return Table("Merged", ("", ""), ())
+    apart = {
+        "by their shards": "no patient is in two of them, by their shard numbers",
+        "not checked": "that no patient is in two of them was not checked",
+    }
+    rows = [
+        ("audits merged", f"{count(known.get('audits'))} of {count(known.get('shards'))} shards"),
+        ("patients", apart.get(str(known.get("apart")), "not stated")),
+        ("how", str(known.get("rule", ""))),
+    ]
+    for name, verdicts in part(known, "verdicts").items():
+        said = ", ".join(f"{count(number)} {verdict}" for verdict, number in verdicts.items())
+        rows.append((f"verdicts of shards: {name}", said))
+    return Table("How the shards were merged", ("", "value"), tuple(rows))
+
+
+def shards_apart(result: Result) -> Table:
+    """The lowest and the highest shard beside each merged figure."""
+    rows = [
+        (
+            ", ".join(path),
+            measured(measure, lambda x: decimal(x, 3)),
+            decimal(shards.get("lowest"), 3),
+            decimal(shards.get("highest"), 3),
+            decimal(shards.get("lower"), 3),
+            decimal(shards.get("upper"), 3),
+            f"{count(shards.get('assessed'))} of {count(shards.get('of'))}",
+        )
+        for path, measure in _spread((), result)
+        if (shards := part(measure, "shards"))
+    ]
+    head = ("figure", "all shards", "lowest", "highest", "least lower bound", "largest upper bound", "shards")
+    return Table("Each figure beside the lowest and the highest shard", head, tuple(rows))
+
+
+def _spread(path: tuple[str, ...], here: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Result]]:
+    """Measures of several shards, with the names that lead to them."""
+    if "lowest" in part(here, "shards"):
+        if path[-1] in _COMPARED:
+            yield path, here
+        return
+    for name, value in here.items():
+        if isinstance(value, Mapping):
+            yield from _spread((*path, name.replace("_", " ")), value)
 
 
 def _found(value: object) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
 from deid.audit.annex import Annex
 from deid.audit.leaves import Content
+from deid.audit.table_attributes import WEEKDAY
 from deid.core.matching import parse_date
 
 QUASI_IDENTIFIERS = {
@@ -18,9 +20,8 @@ QUASI_IDENTIFIERS = {
     "EthnicGroup": 0x00102160,
     "Modality": 0x00080060,
     "ManufacturerModelName": 0x00081090,
-    "StudyWeekday": 0x00080020,
+    WEEKDAY: 0x00080020,
 }
-_WEEKDAY = "StudyWeekday"
 _CLASSES = ("1", "2-4", "5+")
 _MANY = 5
 
@@ -40,11 +41,21 @@ class Uniqueness:
             content: The file.
             ref: Its keyed reference; one a patient is kept for the annex.
         """
-        self._refs.setdefault(patient, ref)
+        self.add_values(patient, ((name, content.text(tag)) for name, tag in QUASI_IDENTIFIERS.items()), ref)
+
+    def add_values(self, patient: str, values: Iterable[tuple[str, str]], ref: str = "") -> None:
+        """Take values that are known by name.
+
+        Args:
+            patient: Whose they are; counts as a patient even without any.
+            values: Names and values; of a date its day of the week counts.
+            ref: As above.
+        """
+        if ref or patient not in self._refs:
+            self._refs[patient] = self._refs.get(patient) or ref
         known = self._values[patient]
-        for name, tag in QUASI_IDENTIFIERS.items():
-            text = content.text(tag)
-            value = _weekday(text) if name == _WEEKDAY else text
+        for name, text in values:
+            value = _weekday(text) if name == WEEKDAY else text
             if value:
                 known.add((name, value))
 
@@ -56,7 +67,8 @@ class Uniqueness:
             sizes[_CLASSES[0] if count == 1 else _CLASSES[1] if count < _MANY else _CLASSES[2]] += count
         names = {name for values in self._values.values() for name, _ in values}
         return {
-            "quasi_identifiers": [name for name in QUASI_IDENTIFIERS if name in names],
+            "quasi_identifiers": [name for name in QUASI_IDENTIFIERS if name in names]
+            + sorted(names - QUASI_IDENTIFIERS.keys()),
             "k": {name: sizes[name] for name in _CLASSES},
         }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -12,13 +13,14 @@ from deid.cli.project import KeyFile, OutOption, ProjectName, StateFolder, promp
 from deid.cli.terminal import ProgressLine, print_json
 
 if TYPE_CHECKING:
+    from deid.audit.gates import Gate
     from deid.workflows.audit import Audit, AuditOptions
 
 Folders = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[ORIGINALS] [SCRUBBED]",
-        help="Two folders; or a release alone; or none, for the last run of a project.",
+        help="Two folders; or a release alone; or none, for the last run of a project; files for --merge.",
     ),
 ]
 Report = Annotated[
@@ -45,7 +47,10 @@ Patients = Annotated[
     Path | None, typer.Option(metavar="CSV", help="path,patient of released files; goes before headers.")
 ]
 Labels = Annotated[
-    Path | None, typer.Option(metavar="CSV", help="path,labels of released files, for utility.")
+    Path | None,
+    typer.Option(
+        metavar="CSV", help="path,labels or uid,labels, of released files or their originals, for utility."
+    ),
 ]
 RecipeFile = Annotated[Path | None, typer.Option(help="Recipe that the release was made by.")]
 Preset = Annotated[str, typer.Option(help="research or basic; where no recipe is given.")]
@@ -58,6 +63,13 @@ Render = Annotated[
     typer.Option(
         metavar="FILE", help="Draw the page of an audit.json again, into DIR or beside it, and end."
     ),
+]
+Merge = Annotated[
+    bool,
+    typer.Option("--merge", help="Join audit.json files of shards, given in place of folders."),
+]
+Part = Annotated[
+    str, typer.Option(metavar="I/N", help="Audit only part I of N of the patients, as 'scrub --shard'.")
 ]
 Forget = Annotated[bool, typer.Option("--forget", help="Delete the private annexes of a project and end.")]
 Schema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of audit.json and end.")]
@@ -82,6 +94,8 @@ def command(
     key_file: KeyFile = None,
     seed: Seed = 0,
     device: Device = "auto",
+    shard: Part = "1/1",
+    merge: Merge = False,
     json: AsJson = False,
     render: Render = None,
     forget: Forget = False,
@@ -102,12 +116,18 @@ def command(
         _forget(out, project, state)
         return
     from deid.audit.gates import parse_gate
+
+    report = report if report is not None else Path(f"audit-{datetime.now():%Y%m%d-%H%M%S}")
+    gates = tuple(map(parse_gate, require or ()))
+    if merge:
+        _end(_merge(folders or [], report, gates, allow_not_assessed), json=json)
+    from deid.core.shards import Shard
     from deid.workflows.audit import Attack, AuditOptions, Effort
     from deid.workflows.audit.options import device_named, one_of
 
     originals, scrubbed = _sides(folders or [])
     options = AuditOptions(
-        report=report if report is not None else Path(f"audit-{datetime.now():%Y%m%d-%H%M%S}"),
+        report=report,
         originals=originals,
         scrubbed=scrubbed,
         out=out,
@@ -121,24 +141,36 @@ def command(
         preset=preset,
         attacks=tuple(one_of(Attack, "--attack", word) for word in attack or ()),
         effort=one_of(Effort, "--effort", effort),
-        gates=tuple(map(parse_gate, require or ())),
+        gates=gates,
         allow_not_assessed=allow_not_assessed,
         model=model,
         seed=seed,
         device=device_named(device),
+        shard=Shard.parse(shard),
     )
-    done = run(options)
+    _end(run(options, prompt()), json=json)
+
+
+def run(options: AuditOptions, ask: Callable[[], str] | None) -> Audit:
+    """Audit, and tell on standard error what came out; ``ask`` gives the passphrase of an encrypted key."""
+    from deid.workflows.audit import audit
+
+    with ProgressLine() as progress:
+        done = audit(options, progress.update, ask, lambda line: typer.echo(line, err=True))
+    _tell(done)
+    return done
+
+
+def _end(done: Audit, *, json: bool) -> NoReturn:
     if json:
         print_json(done.result)
     raise typer.Exit(done.exit_status)
 
 
-def run(options: AuditOptions) -> Audit:
-    """Audit, and tell on standard error what came out."""
-    from deid.workflows.audit import audit
+def _merge(files: list[Path], report: Path, gates: tuple[Gate, ...], allow_not_assessed: bool) -> Audit:
+    from deid.workflows.audit.merged import merge_audits
 
-    with ProgressLine() as progress:
-        done = audit(options, progress.update, prompt(), lambda line: typer.echo(line, err=True))
+    done = merge_audits(files, report, gates, allow_not_assessed=allow_not_assessed)
     _tell(done)
     return done
 

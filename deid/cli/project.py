@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,12 @@ KeyFile = Annotated[Path | None, typer.Option("--key-file", help="File with the 
 def prompt() -> Callable[[], str] | None:
     """How to ask for a passphrase; None where standard input is no terminal."""
     return ask_passphrase if sys.stdin.isatty() else None
+
+
+def prompt_once() -> Callable[[], str] | None:
+    """The same for a command that opens one project several times: what was typed is asked for once."""
+    ask = prompt()
+    return cache(ask) if ask is not None else None
 
 
 def open_project(out: Path | None, name: str | None, state: Path | None, key_file: Path | None) -> Project:

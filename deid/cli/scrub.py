@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deid.cli.project import KeyFile, ProjectName, StateFolder, prompt
+from deid.cli.project import KeyFile, ProjectName, StateFolder, prompt_once
 from deid.cli.terminal import ProgressLine, print_json
 
 if TYPE_CHECKING:
@@ -108,13 +109,13 @@ def command(
     layout, all under keyed pseudonyms. What is not understood, or may still show a text or a face, is held
     back and counted with its reason; 'mami-deid show REF' says which file a reference means.
     """
+    from deid.core.shards import Shard
     from deid.workflows.scrub.options import (
         Encapsulated,
         HeldLimit,
         Identity,
         OnRisk,
         ScrubOptions,
-        Shard,
         one_of,
         parse_strength,
     )
@@ -148,19 +149,20 @@ def command(
         held_limit=None if held_ok else HeldLimit.parse(max_held),
     )
     checks = None if audit is None else _audit_options(options, audit)
-    status = _run(options, json=json)
+    ask = prompt_once()
+    status = _run(options, ask, json=json)
     if checks is not None:
-        _audit(checks)
+        _audit(checks, ask)
     raise typer.Exit(status)
 
 
-def _run(options: ScrubOptions, *, json: bool) -> int:
+def _run(options: ScrubOptions, ask: Callable[[], str] | None, *, json: bool) -> int:
     """Scrub, print the summary, and return the exit status."""
     from deid.cli.summary import print_summary
     from deid.workflows.scrub import scrub
 
     with ProgressLine() as progress:
-        summary = scrub(options, progress.update, prompt())
+        summary = scrub(options, progress.update, ask)
     if json:
         print_json(summary.to_json())
     else:
@@ -182,16 +184,17 @@ def _audit_options(options: ScrubOptions, report: Path) -> AuditOptions:
         recipe=options.recipe,
         preset=options.preset,
         device=options.device,
+        shard=options.shard,
     )
 
 
-def _audit(options: AuditOptions) -> None:
+def _audit(options: AuditOptions, ask: Callable[[], str] | None) -> None:
     """Attack what was written; the exit status stays that of the scrub."""
     from deid.cli.audit import run
     from deid.core.errors import UsageError
 
     try:
-        run(options)
+        run(options, ask)
     except UsageError as refused:
         typer.echo(f"not audited: {refused}", err=True)
 

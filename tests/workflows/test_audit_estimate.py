@@ -1,19 +1,23 @@
 """The estimate of an audit: what costs time, what is reduced first, and what the user is told."""
 
+import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from builders.anonymizers import save_models
 from workflows.command import Tool
 
+from deid.audit.assessment import assess
+from deid.audit.pairing import study_pairs
 from deid.training.phantoms import make_cohort, write_dicom
 from deid.workflows.audit.estimate import Costs, Plan, Workload, estimate_line, reductions, within
 from deid.workflows.audit.options import Attack, Effort
-from deid.workflows.audit.timing import plan_of, reading_cost
+from deid.workflows.audit.timing import comparing_cost, plan_of, reading_cost
 
-PLAN = Plan(2000, 120, 40, 200, 6, 4, 2, 400, 40, 64, 400, 5)
+PLAN = Plan(2000, 120, 40, 200, 6, 4, 2, 400, 40, 64, 400, 5, 20_000, 2)
 WORK = Workload(2000, 1000, 1, 2, 3, trains=True, wanted=frozenset(Attack))
-COSTS = Costs(0.01, 0.05, 0.02, 0.02, 0.01, 0.001, 0.01)
+COSTS = Costs(0.01, 0.05, 0.02, 0.02, 0.01, 0.001, 0.01, 2e-7)
 
 
 def total(plan=PLAN, work=WORK, costs=COSTS):
@@ -95,3 +99,22 @@ def test_the_command_says_how_long_it_takes_and_what_it_used(tmp_path, monkeypat
     assert said[1].startswith("reduced to end in about 0 min: images undone 120 to 40")
     assert done.result["manifest"]["options"]["undone"] == 40
     assert done.result["release"]["images"] == 12
+
+
+def test_intervals_take_as_long_as_was_timed():
+    """On twice the pairs and five times the replicates; wide bounds, as the machine may be busy."""
+    images = np.arange(1000)
+    pairs = study_pairs(images // 2, images, np.zeros_like(images), 8000)
+    scores = np.random.default_rng(1).random(len(pairs.first))
+    started = time.process_time()
+    figures = assess("", pairs, scores, None, 100, 0)
+    took = (time.process_time() - started) / (100 * len(scores))
+    assert figures["auc"]["lower"] < 0.5 < figures["auc"]["upper"]
+    assert took / 10 < comparing_cost() < 30 * took
+
+
+def test_more_trained_attackers_take_longer_only_where_they_are_trained():
+    more = replace(PLAN, trained=6)
+    assert total(more) > total()
+    untrained = replace(WORK, trains=False)
+    assert total(more, work=untrained) == total(work=untrained)

@@ -1,5 +1,7 @@
 """The pictures of an audit: both sides alike, volumes as slices, labels by file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from builders.anonymizers import save_models
@@ -8,6 +10,7 @@ from deid.audit.release import Instance, Release, equal_name_pairs, read_release
 from deid.core.errors import UsageError
 from deid.training.phantoms import make_cohort, write_dicom
 from deid.workflows.audit.images import UNEQUAL, chosen_items, load_pictures
+from deid.workflows.audit.labels import AMBIGUOUS, UNKNOWN
 from deid.workflows.audit.networks import DEFAULT_SIZE, load_networks
 
 
@@ -84,6 +87,70 @@ def test_labels_belong_to_files(tmp_path):
     images = load(release, tmp_path, labels=table).images
     assert images.findings == ("Edema", "Mass")
     assert images.labels[:3].tolist() == [[1, 1], [0, 0], [-1, -1]]
+
+
+def renamed(release):
+    """As a scrubber does it: released names that say nothing of the originals'."""
+    return replace(
+        release,
+        instances=tuple(
+            replace(each, source=each.name, name=f"released/{number}.dcm")
+            for number, each in enumerate(release.instances)
+        ),
+    )
+
+
+@pytest.mark.parametrize("by", ["released", "source", "absolute", "beside", "uid"])
+def test_labels_may_name_originals(tmp_path, by):
+    release = renamed(release_of(tmp_path))
+    first, second = release.instances[:2]
+    named = {
+        "released": lambda each: each.name,
+        "source": lambda each: each.source,
+        "absolute": lambda each: each.original,
+        "beside": lambda each: each.original.relative_to(tmp_path),
+        "uid": lambda each: each.uid,
+    }[by]
+    column = "uid" if by == "uid" else "path"
+    table = tmp_path / "labels.csv"
+    table.write_text(f"{column},labels\n{named(first)},Edema;Mass\n{named(second)},\n")
+    pictures = load(release, tmp_path, labels=table)
+    assert pictures.images.labels[:3].tolist() == [[1, 1], [0, 0], [-1, -1]]
+    assert pictures.left_out == {}
+
+
+def test_labels_that_are_not_clear_are_counted_and_not_used(tmp_path):
+    release = renamed(release_of(tmp_path))
+    one, other, third, fourth = release.instances[:4]
+    # The original of the third image lies where another image was released.
+    release = replace(
+        release,
+        instances=(one, other, replace(third, source=fourth.name), *release.instances[3:]),
+    )
+    table = tmp_path / "labels.csv"
+    rows = [
+        (one.name, "Edema"),
+        (one.source, "Edema"),  # the same once more
+        (other.name, "Mass"),
+        (other.source, ""),  # and something else
+        (fourth.name, "Mass"),
+        ("elsewhere.dcm", "Mass"),
+        ("", "Mass"),
+    ]
+    table.write_text("path,labels\n" + "".join(f"{path},{labels}\n" for path, labels in rows))
+    pictures = load(release, tmp_path, labels=table)
+    assert pictures.images.findings == ("Edema",)
+    assert pictures.images.labels[:, 0].tolist() == [1, -1, -1, -1, -1, -1]
+    assert pictures.left_out == {AMBIGUOUS: 3, UNKNOWN: 2}
+
+
+def test_any_file_of_a_volume_names_it(tmp_path):
+    release = release_of(tmp_path, "head", patients=1, size=24)
+    chosen = [each for each in release.instances if each.series == "S2"]
+    table = tmp_path / "labels.csv"
+    table.write_text(f"path,labels\n{chosen[5].name},Bleeding\n{chosen[9].name},Bleeding\n")
+    images = load(release, tmp_path, labels=table).images
+    assert sorted(set(images.labels[:, 0].tolist())) == [-1, 1]
 
 
 @pytest.mark.parametrize("text", ["", "path\na\n", "a,b\n1,2\n"])

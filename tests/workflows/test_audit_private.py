@@ -3,10 +3,16 @@
 import json
 import shutil
 import stat
+import sys
+from types import SimpleNamespace
 
 import pytest
+import typer
 from workflows.command import Tool
 
+from deid.cli import project as project_options
+from deid.cli.scrub import command
+from deid.core.keys import new_key, write_key_file
 from deid.training.phantoms import make_cohort, write_dicom
 from deid.workflows.audit import Attack, AuditOptions, audit
 from deid.workflows.audit.sources import find_pairs
@@ -30,6 +36,29 @@ def test_scrub_audits_what_it_has_written(project):
     assert result["reid"]["reason"] == "not asked for"
     assert (project.report / "audit.html").is_file()
     assert b"linkage    linkable" in project.done.stderr
+
+
+def test_the_passphrase_of_a_key_is_asked_for_once(tmp_path, monkeypatch, capsys):
+    """The key is opened twice, by the scrub and by the audit after it."""
+    write_dicom(make_cohort(2, 1, 1, "chest", 32), tmp_path / "in")
+    (tmp_path / "in" / "manifest.csv").unlink()
+    (tmp_path / "state").mkdir(mode=0o700)
+    write_key_file(tmp_path / "state" / "key", new_key(), "correct horse battery")
+    asked = []
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(project_options, "ask_passphrase", lambda: asked.append(1) or "correct horse battery")
+    with pytest.raises(typer.Exit) as ended:
+        command(
+            tmp_path / "in",
+            tmp_path / "out",
+            state=tmp_path / "state",
+            identity="off",
+            jobs=1,
+            audit=tmp_path / "report",
+        )
+    assert ended.value.exit_code == 0
+    assert (tmp_path / "report" / "audit.json").is_file(), capsys.readouterr().err
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("place", ["in/report", "out/report", "state/report", "in"])

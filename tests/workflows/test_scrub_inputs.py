@@ -251,7 +251,8 @@ def test_patient_maps_that_cannot_be_used(tool, source, tmp_path, text, message)
 
 
 def test_options_that_cannot_be_read():
-    from deid.workflows.scrub.options import HeldLimit, OnRisk, Shard, one_of
+    from deid.core.shards import Shard
+    from deid.workflows.scrub.options import HeldLimit, OnRisk, one_of
 
     for text in ("", "0/2", "3/2", "1/0", "a/b", "1", "-1/2", "1/2/3"):
         with pytest.raises(UsageError):

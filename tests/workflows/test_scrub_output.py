@@ -3,7 +3,8 @@
 import pytest
 from builders import Person, tree
 
-from deid.workflows.scrub.options import Encapsulated, OnRisk, Shard
+from deid.core.shards import Shard
+from deid.workflows.scrub.options import Encapsulated, OnRisk
 
 PEOPLE = (Person("Li^Na", "12"),)
 OTHER_WAYS = {

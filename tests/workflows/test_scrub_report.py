@@ -8,7 +8,8 @@ import pytest
 from builders import Person, bids_tree, build, surviving, tree, write
 
 from deid.core.outcomes import Outcome, Status
-from deid.workflows.scrub.options import HeldLimit, OnRisk, Shard
+from deid.core.shards import Shard
+from deid.workflows.scrub.options import HeldLimit, OnRisk
 from deid.workflows.scrub.summary import Summary
 
 SCHEMA = {

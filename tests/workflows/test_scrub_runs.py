@@ -13,8 +13,9 @@ from builders import Person, bids_tree, build, series, to_bytes, tree, write
 from workflows.command import kill_group, wait_until
 
 from deid.core.errors import UsageError
+from deid.core.shards import Shard
 from deid.workflows.scrub import indexing, scrub
-from deid.workflows.scrub.options import OnRisk, ScrubOptions, Shard
+from deid.workflows.scrub.options import OnRisk, ScrubOptions
 
 PEOPLE = (Person("Li^Na", "12"), Person("Kowalska^Ewa", "0099887", "19310505"))
 HEAVY = (*PEOPLE, *(Person(f"Family{n}^Given{n}", f"ID{n:06d}") for n in range(8)))

@@ -21,14 +21,16 @@ from deid.audit.annex import Annex
 from deid.audit.gates import check_gates
 from deid.audit.release import Release, read_patients, read_release
 from deid.audit.schema import VERSION
-from deid.core.errors import ExitStatus, Held, UsageError
+from deid.core.errors import Held, UsageError
 from deid.core.noise import NoiseCounter
+from deid.core.shards import WHOLE
 from deid.dicom.profile import editions
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
 from deid.workflows.audit.annexes import save_annex
 from deid.workflows.audit.estimate import QUICK_SECONDS, Plan, estimate_line, reductions, within
-from deid.workflows.audit.folder import PAGE, RESULT, ReportFolder
+from deid.workflows.audit.folder import ReportFolder
 from deid.workflows.audit.options import Attack, AuditOptions, Effort
+from deid.workflows.audit.outcome import NOT_ASSESSED, THREATS, Audit
 from deid.workflows.audit.sources import Found, Prompt, find_pairs
 from deid.workflows.audit.timing import header_cost, plan_of, workload
 
@@ -38,8 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Attack", "Audit", "AuditOptions", "Effort", "audit"]
 
-THREATS = ("reid", "linkage", "inversion", "header")
-LINKABLE, NO_LINK, NOT_ASSESSED = "linkable", "no link found", "not assessed"
+LINKABLE, NO_LINK = "linkable", "no link found"
 NOT_WANTED, STOPPED = "not asked for", "the audit ended before"
 _PICTURES = (Attack.REID, Attack.LINKAGE, Attack.INVERSION, Attack.UTILITY, Attack.PLANE)
 _UNJUDGED = (Attack.UTILITY, Attack.PLANE)
@@ -49,42 +50,6 @@ _MOST = {Effort.QUICK: 2_000, Effort.FULL: 20_000}
 
 Progress = Callable[[str, int, int | None], object]
 Section = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What an audit gave.
-
-    Attributes:
-        folder: Where the report lies.
-        result: What ``audit.json`` holds.
-        left_out: Files and images that were not audited, by reason.
-        annex: The private annex, in the state folder; None where the project is not known.
-    """
-
-    folder: Path
-    result: dict[str, Any]
-    left_out: Mapping[str, int]
-    annex: Path | None = None
-
-    @property
-    def exit_status(self) -> ExitStatus:
-        """Whether every gate was passed."""
-        passed = all(gate["passed"] for gate in self.result["gates"])
-        return ExitStatus.RELEASED if passed else ExitStatus.AUDIT_GATE
-
-    @property
-    def files(self) -> tuple[Path, Path]:
-        """The result and its page."""
-        return self.folder / RESULT, self.folder / PAGE
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """Threat, verdict and words, for a short table."""
-        sections = ((name, self.result[name]) for name in THREATS)
-        return [
-            (name, section.get("verdict", NOT_ASSESSED), section.get("reason") or section.get("words", ""))
-            for name, section in sections
-        ]
 
 
 def audit(
@@ -113,6 +78,7 @@ def audit(
     with run.timed("pairs"):
         patients = read_patients(options.patients) if options.patients else {}
         release = read_release(found.pairs, patients, lambda n: progress("pairs", n, len(found.pairs)))
+        release = replace(release, whole=options.shard == WHOLE)
     run.begin(release)
     prepared = run.prepare(release, say)
     run.attack_headers(release)
@@ -160,6 +126,8 @@ class _Run:
                 "modalities": release.modalities(),
             },
         }
+        if self.found.part is not None:
+            self.result["release"]["part"] = dict(self.found.part)
         for attack in Attack:
             self._keep(attack, _not_assessed(STOPPED if self.options.wants(attack) else NOT_WANTED))
         for name, what in (("text", "detector of text"), ("face", "detector of faces")):

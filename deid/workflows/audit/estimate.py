@@ -22,8 +22,11 @@ _SHOWN = {
     "rescrubbed": "images scrubbed again",
 }
 _MINUTE = 60
-_COMPARING = 2.0  # seconds of one attacker in one geometry: intervals of 20,000 pairs by 400 replicates
-_REPLICATES = 400
+_PAIRED, _ALONE = 4, 1
+"""Sets of pairs of an attacker: originals, both ways across the sides, scrubbed; or scrubbed alone."""
+_RESTORED = 3
+"""Originals, and across the sides both ways."""
+_SHUFFLED = 2
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Plan:
         batch: Pictures in a step of the attacker's training.
         rescrubbed: Pictures that are scrubbed again for the plane.
         points: Strengths of the plane.
+        impostors: Impostor pairs at most in a geometry.
+        trained: Trained attackers that are measured: restarts times kinds.
     """
 
     images: int
@@ -57,6 +62,8 @@ class Plan:
     batch: int
     rescrubbed: int
     points: int
+    impostors: int
+    trained: int
 
     def shown(self) -> dict[str, int]:
         """What the manifest says of it."""
@@ -75,6 +82,7 @@ class Costs:
         classifier: A picture through the classifier.
         attacker: A picture through an attacker that is being trained.
         restorer: A picture through the restorer.
+        comparing: A pair in one replicate of the intervals of an attacker's figures.
     """
 
     header: float = 0.0
@@ -84,6 +92,7 @@ class Costs:
     classifier: float = 0.0
     attacker: float = 0.0
     restorer: float = 0.0
+    comparing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,7 @@ class Workload:
         found = {
             Attack.HEADER: self.files * costs.header,
             Attack.REID: self._reid(plan, costs, pictures),
-            Attack.LINKAGE: (2 + self.recognisers) * pictures**2 * 1e-7,
+            Attack.LINKAGE: (2 + self.recognisers) * pictures**2 * 5e-7,
             Attack.INVERSION: self._inversion(plan, costs, pictures) if self.sides > 1 else 0.0,
             Attack.UTILITY: 2 * pictures * costs.classifier,
             Attack.PLANE: self._plane(plan, costs, pictures) if self.sides > 1 else 0.0,
@@ -128,12 +137,14 @@ class Workload:
     def _reid(self, plan: Plan, costs: Costs, pictures: float) -> float:
         """Templates of both sides and of the random change; comparisons; attackers trained on the pairs."""
         trainings = plan.trainings if self.trains and self.sides > 1 else 0
-        compared = (2 + self.recognisers + trainings / 2) * (2 * self.sides - 1)
+        attackers = 2 + self.recognisers + (plan.trained if trainings else 0)
+        # The strongest attacker meets shuffled labels as well and, beside originals, a random change.
+        sets = attackers * _PAIRED + 2 * _SHUFFLED if self.sides > 1 else attackers * _ALONE + 1
         training = plan.epochs * (plan.steps * plan.batch * _BACKWARD + pictures / 5) * costs.attacker
         return (
             (self.sides + 1) * pictures * costs.recognition
             + trainings * (training + self.sides * pictures * costs.attacker)
-            + compared * _COMPARING * plan.replicates / _REPLICATES
+            + sets * _intervals(plan, costs, pictures)
         )
 
     def _inversion(self, plan: Plan, costs: Costs, pictures: float) -> float:
@@ -143,7 +154,9 @@ class Workload:
         undoing = plan.strengths * plan.undo_steps * (1 + _BACKWARD) * undone * costs.anonymizer
         restoring = (plan.restorer_steps * 16 * _BACKWARD + pictures / 2) * costs.restorer
         measuring = 2 * (attempts * undone + pictures) * costs.recognition
-        measuring += (attempts + 1) * (2 + self.recognisers) * 2 * _COMPARING * plan.replicates / _REPLICATES
+        sets = (2 + self.recognisers) * _RESTORED + _SHUFFLED
+        measuring += attempts * sets * _intervals(plan, costs, undone)
+        measuring += sets * _intervals(plan, costs, pictures / 2)
         return undoing + restoring + measuring
 
     def _plane(self, plan: Plan, costs: Costs, pictures: float) -> float:
@@ -151,9 +164,16 @@ class Workload:
         if not costs.anonymizer:
             return 0.0
         looking = costs.recognition + costs.classifier
-        compared = plan.points * self.recognisers * _COMPARING * plan.replicates / _REPLICATES
-        again = min(plan.rescrubbed, pictures) * (plan.points * (costs.anonymizer + looking) + looking)
+        shown = min(plan.rescrubbed, pictures)
+        compared = plan.points * self.recognisers * _intervals(plan, costs, shown)
+        again = shown * (plan.points * (costs.anonymizer + looking) + looking)
         return again + compared
+
+
+def _intervals(plan: Plan, costs: Costs, pictures: float) -> float:
+    """Seconds of one attacker's figures on one set of pairs."""
+    pairs = min(plan.impostors, pictures**2 / 2)
+    return pairs * plan.replicates * costs.comparing
 
 
 def within(plan: Plan, work: Workload, costs: Costs, limit: float = QUICK_SECONDS) -> Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid.audit.release import Instance, Release
-from deid.core.errors import Held, Skipped, UsageError
+from deid.core.errors import Held, Skipped
+from deid.workflows.audit.labels import Labels, read_labels
 
 if TYPE_CHECKING:
     from deid.audit.pictures import AuditImages
@@ -47,7 +47,7 @@ class Pictures:
 
     Attributes:
         images: For the attacks; None if nothing could be read.
-        left_out: Items without pictures, by reason.
+        left_out: Items without pictures and labels without items, by reason.
     """
 
     images: AuditImages | None
@@ -73,7 +73,7 @@ def load_pictures(
         size: Side of the square pictures, in pixels.
         most: Images and volumes at most, patients with several studies first.
         seed: Of the draw.
-        labels: CSV path,labels of the released images; None without.
+        labels: CSV of what the images show (:mod:`deid.workflows.audit.labels`); None without.
         folder: A private temporary folder for pictures that do not fit into memory.
         progress: Called with 1 after each image.
     """
@@ -90,7 +90,9 @@ def load_pictures(
             blocks.append((item, loaded))
         if progress is not None:
             progress(1)
-    images = _joined(blocks, size, _read_labels(labels), folder) if blocks else None
+    known = read_labels(labels, _items(release))
+    left_out.update(known.unused)
+    images = _joined(blocks, size, known, folder) if blocks else None
     return Pictures(images, dict(sorted(left_out.items())))
 
 
@@ -160,7 +162,7 @@ def _sides(item: Item, paired: bool, options: LoadOptions) -> list[NDArray[np.ui
 def _joined(
     blocks: Sequence[tuple[Item, list[NDArray[np.uint16]]]],
     size: int,
-    labels: Mapping[str, frozenset[str]] | None,
+    labels: Labels,
     folder: Path,
 ) -> AuditImages:
     from deid.audit.pictures import AuditImages
@@ -174,7 +176,7 @@ def _joined(
             array[start : start + len(sides[side])] = sides[side].astype(np.float32) / np.iinfo(np.uint16).max
             start += len(sides[side])
         arrays.append(array)
-    matrix, findings = _label_matrix(of, labels)
+    matrix, findings = labels.matrix(of)
     return AuditImages(
         originals=arrays[0] if len(arrays) > 1 else None,
         scrubbed=arrays[-1],
@@ -198,37 +200,3 @@ def _room(shape: tuple[int, ...], path: Path) -> NDArray[np.float32]:
     if int(np.prod(shape)) * 4 <= _IN_MEMORY:
         return np.empty(shape, np.float32)
     return np.memmap(path, np.float32, "w+", shape=shape)
-
-
-def _read_labels(table: Path | None) -> dict[str, frozenset[str]] | None:
-    """The findings of each released file."""
-    if table is None:
-        return None
-    wanted = "--labels takes a CSV file in UTF-8 with the header path,labels (several separated by ';')"
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        raise UsageError(f"{wanted}; the one given cannot be read.") from None
-    if not rows or not {"path", "labels"} <= rows[0].keys():
-        raise UsageError(f"{wanted}; the one given has other columns or no line.")
-    return {
-        str(row["path"]): frozenset(
-            label.strip() for label in (row["labels"] or "").split(";") if label.strip()
-        )
-        for row in rows
-    }
-
-
-def _label_matrix(
-    items: Sequence[Item], labels: Mapping[str, frozenset[str]] | None
-) -> tuple[NDArray[np.int8] | None, tuple[str, ...]]:
-    """1 present, 0 absent, -1 where nobody looked, `[image, finding]`."""
-    if labels is None:
-        return None, ()
-    known = [labels.get(item.first.name) for item in items]
-    findings = tuple(sorted({label for found in known for label in found or ()}))
-    if not findings:
-        return None, ()
-    rows = [[-1 if found is None else int(name in found) for name in findings] for found in known]
-    return np.array(rows, np.int8), findings

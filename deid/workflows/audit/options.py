@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from deid.audit.gates import Gate
 from deid.core.errors import UsageError
 from deid.core.project import ProjectOptions
+from deid.core.shards import WHOLE, Shard
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -73,7 +74,7 @@ class AuditOptions:
         key_file: Where the key lies, if not in the state folder.
         pairs: CSV original,scrubbed.
         patients: CSV path,patient, which goes before all headers.
-        labels: CSV path,labels: what the released images show.
+        labels: CSV path,labels or uid,labels, of released files or originals: what the images show.
         recipe: Recipe that the release was made by; None for the preset.
         preset: The preset.
         attacks: Which; empty for all that apply.
@@ -83,6 +84,7 @@ class AuditOptions:
         model: Anonymizer, by name or folder, that made the release; None for the one that the journal names.
         seed: Of everything that is drawn.
         device: Where networks run.
+        shard: The part of the project's patients that is audited.
     """
 
     report: Path
@@ -104,6 +106,7 @@ class AuditOptions:
     model: str | None = None
     seed: int = 0
     device: Device = "auto"
+    shard: Shard = WHOLE
 
     def check(self) -> None:
         """Refuse what does not go together.
@@ -126,6 +129,7 @@ class AuditOptions:
         recipe: Path | None,
         preset: str,
         device: str,
+        shard: Shard = WHOLE,
     ) -> AuditOptions:
         """The header and linkage checks of what ``scrub`` wrote, checked before it begins.
 
@@ -136,6 +140,7 @@ class AuditOptions:
             recipe: The recipe; None for the preset.
             preset: The preset.
             device: Where networks run.
+            shard: The part of the patients that is scrubbed.
 
         Raises:
             UsageError: The folder lies in the inputs, the output or the state folder, or holds something.
@@ -155,6 +160,7 @@ class AuditOptions:
             preset=preset,
             attacks=(Attack.HEADER, Attack.LINKAGE),
             device=device_named(device),
+            shard=shard,
         )
 
     def shown(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from deid.core.keys import load_key
 from deid.core.outcomes import Status
 from deid.core.project import Project, ProjectOptions
 from deid.core.pseudonyms import Pseudonyms
+from deid.core.shards import WHOLE, Shard
 from deid.workflows.audit.options import AuditOptions
 
 _CHANGED = "identity"  # where scrub notes in an outcome what it did to the pixels
@@ -38,6 +39,7 @@ class Found:
         model: Anonymizer that changed most of the images; empty if nothing says it.
         strength: Its strength, 0..1.
         state: The private state folder of the project; None where no project is known.
+        part: Which part of the project's patients this is; None where no project is known.
     """
 
     pairs: list[Pair]
@@ -45,6 +47,7 @@ class Found:
     model: str = ""
     strength: float = 1.0
     state: Path | None = None
+    part: Mapping[str, int | str] | None = None
 
 
 def find_pairs(options: AuditOptions, prompt: Prompt = None) -> Found:
@@ -56,17 +59,20 @@ def find_pairs(options: AuditOptions, prompt: Prompt = None) -> Found:
     originals, scrubbed = options.originals, options.scrubbed
     if scrubbed is None:
         return _of_project(options, prompt)
+    if originals is not None and options.pairs is None:
+        where = ProjectOptions(scrubbed, options.project, options.state, options.key_file)
+        if where.folder().is_dir():
+            with Project.open(where, create=False, prompt=prompt) as project, project.journal() as journal:
+                return _of_journal(project, journal, scrubbed, originals, options.shard)
+        if options.project is not None or options.state is not None:
+            raise UsageError("there is no such project; check --project or --state.")
+    if options.shard != WHOLE:
+        raise UsageError("--shard needs the project, whose key says who is in which; see --out and --state.")
     if originals is None:
         return Found(released_files(scrubbed), (scrubbed,))
     roots = (originals, scrubbed)
     if options.pairs is not None:
         return Found(table_pairs(options.pairs, originals, scrubbed), roots)
-    where = ProjectOptions(scrubbed, options.project, options.state, options.key_file)
-    if where.folder().is_dir():
-        with Project.open(where, create=False, prompt=prompt) as project, project.journal() as journal:
-            return _of_journal(project, journal, scrubbed, originals)
-    if options.project is not None or options.state is not None:
-        raise UsageError("there is no such project; check --project or --state.")
     if options.key_file is not None:
         key = load_key(Path("unused"), options.key_file, {}, prompt)
         return Found(keyed_pairs(Pseudonyms(key), originals, scrubbed), roots)
@@ -84,18 +90,22 @@ def _of_project(options: AuditOptions, prompt: Prompt) -> Found:
     with Project.open(where, create=False, prompt=prompt) as project:
         if options.out is not None:
             with project.journal() as journal:
-                return _of_journal(project, journal, options.out, None)
+                return _of_journal(project, journal, options.out, None, options.shard)
         journals = project.journals()
         try:
             newest, out = last_output(journals)
-            return _of_journal(project, newest, out, None)
+            return _of_journal(project, newest, out, None, options.shard)
         finally:
             for each in journals:
                 each.close()
 
 
-def _of_journal(project: Project, journal: Journal, out: Path, originals: Path | None) -> Found:
-    pairs = journal_pairs(journal, out, originals)
+def _of_journal(project: Project, journal: Journal, out: Path, originals: Path | None, shard: Shard) -> Found:
+    # Tables of several patients are searched in every shard, for what the originals say of its patients.
+    every = journal_pairs(journal, out, originals)
+    pairs = [pair for pair in every if not pair.patient or shard.holds(bytes.fromhex(pair.patient))]
+    if not pairs:
+        raise UsageError("no patient of the release falls into this shard; there is nothing to audit.")
     changed: Counter[tuple[str, float]] = Counter()
     for outcome in journal.outcomes.all(Status.RELEASED):
         noted = outcome.details.get(_CHANGED)
@@ -104,4 +114,6 @@ def _of_journal(project: Project, journal: Journal, out: Path, originals: Path |
     model, strength = changed.most_common(1)[0][0] if changed else ("", 1.0)
     home = originals if originals is not None else Path(str(journal.runs(1)[0].roots.get("home", "")))
     roots = (out, project.state) if home == Path(home.anchor) else (home, out, project.state)
-    return Found(pairs, roots, model, strength, project.state)
+    split = project.pseudonyms().digest("audit split", str(shard.of)).hex()[:16]
+    part: dict[str, int | str] = {"number": shard.number, "of": shard.of, "split": split}
+    return Found(pairs, roots, model, strength, project.state, part)

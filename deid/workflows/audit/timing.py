@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from deid.workflows.audit.options import AuditOptions, Effort
 
 _FILES, _ITEMS, _PICTURES = 8, 4, 4
+_COMPARED, _REPLICATES = 1000, 20
 
 
 def plan_of(effort: Effort, most: int) -> Plan:
@@ -47,6 +48,8 @@ def plan_of(effort: Effort, most: int) -> Plan:
         batch=2 * training.patients,
         rescrubbed=plane.images,
         points=len(plane.strengths) + 1,
+        impostors=reid.impostors,
+        trained=reid.restarts * len(training.kinds),
     )
 
 
@@ -66,7 +69,9 @@ def workload(
 
     items = all_items(release)
     reading, pictures = reading_cost(items, lambda item: pictures_of(item, release.paired, networks.size))
-    costs = replace(network_costs(networks, options.effort), header=header, reading=reading)
+    costs = replace(
+        network_costs(networks, options.effort), header=header, reading=reading, comparing=comparing_cost()
+    )
     work = Workload(
         files=len(release.instances) + len(release.texts),
         items=len(items),
@@ -98,6 +103,21 @@ def reading_cost(items: Sequence[Item], read: Callable[[Item], int]) -> tuple[fl
     pictures: list[int] = []
     seconds = _timed(lambda: pictures.extend(read(item) for item in some))
     return seconds / len(some), max(1.0, sum(pictures) / len(some))
+
+
+def comparing_cost() -> float:
+    """Seconds of a pair in one replicate of all intervals of an attacker.
+
+    Figures of many pairs with distinct scores are what takes longest where networks are small.
+    """
+    from deid.audit.assessment import assess
+    from deid.audit.pairing import study_pairs
+
+    images = np.arange(_COMPARED)
+    pairs = study_pairs(images // 2, images, np.zeros_like(images), 4 * _COMPARED)
+    assert pairs is not None
+    scores = np.random.default_rng(0).random(len(pairs.first))
+    return _timed(lambda: assess("", pairs, scores, None, _REPLICATES, 0)) / (len(scores) * _REPLICATES)
 
 
 def network_costs(networks: Networks, effort: Effort) -> Costs:

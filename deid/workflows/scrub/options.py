@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from deid.core.errors import UsageError
+from deid.core.shards import WHOLE, Shard
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
-_SHARD = re.compile(r"(\d+)/(\d+)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _MAX_HELD = re.compile(r"(\d+(?:\.\d+)?)%|(\d+)")
 
@@ -71,30 +71,6 @@ def one_of(choices: type[Choice], option: str, given: str) -> Choice:
         return choices(given)
     except ValueError:
         raise UsageError(f"{option} takes one of: {', '.join(choices)}.") from None
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Part ``number`` (from 1) of ``of`` parts of the work, cut by patient."""
-
-    number: int = 1
-    of: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """Read ``i/n``.
-
-        Raises:
-            UsageError: It is not of that form, or i is not within 1..n.
-        """
-        match = _SHARD.fullmatch(text.strip())
-        if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise UsageError("--shard takes i/n with 1 <= i <= n, for example 2/8.")
-        return cls(int(match[1]), int(match[2]))
-
-    def holds(self, patient: bytes) -> bool:
-        """Whether a patient, by his keyed digest, belongs to this shard."""
-        return int.from_bytes(patient[:8]) % self.of == self.number - 1
 
 
 @dataclass(frozen=True)
@@ -165,7 +141,7 @@ class ScrubOptions:
     on_risk: OnRisk = OnRisk.HOLD
     encapsulated: Encapsulated = Encapsulated.HOLD
     jobs: int = 1
-    shard: Shard = Shard()
+    shard: Shard = WHOLE
     dry_run: bool = False
     diff: Path | None = None
     replace: bool = False
