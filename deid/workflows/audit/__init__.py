@@ -265,7 +265,7 @@ class _Run:
         calls: dict[Attack, Callable[[], Section]] = {
             Attack.REID: lambda: ATTACKS["reid"](images, frozen, trainers, reid, shipped, self.annex),
             Attack.LINKAGE: lambda: ATTACKS["linkage"](
-                images, recognisers, seed=options.seed, annex=self.annex
+                images, recognisers, seed=options.seed, annex=self.annex, compared=reid.compared
             ),
             Attack.INVERSION: lambda: ATTACKS["inversion"](
                 images, networks.anonymizer, strength, recognisers, restorer, undo

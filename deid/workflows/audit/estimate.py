@@ -23,6 +23,7 @@ _SHOWN = {
 _MINUTE = 60
 _COMPARING = 2.0  # seconds of one attacker in one geometry: intervals of 20,000 pairs by 400 replicates
 _REPLICATES = 400
+_UNTRAINED = 3  # attackers without a network
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Plan:
         replicates: Of each bootstrap.
         steps: Of an epoch.
         batch: Pictures in a step of the attacker's training.
+        impostors: Pairs of strangers at most in a geometry.
+        compared: Pictures each of which is compared with each, where that goes pair by pair.
     """
 
     images: int
@@ -52,6 +55,8 @@ class Plan:
     replicates: int
     steps: int
     batch: int
+    impostors: int = 20_000
+    compared: int = 200
 
     def shown(self) -> dict[str, int]:
         """What the manifest says of it."""
@@ -70,6 +75,8 @@ class Costs:
         classifier: A picture through the classifier.
         attacker: A picture through an attacker that is being trained.
         restorer: A picture through the restorer.
+        keypoints: Finding the keypoints of a picture.
+        matching: A pair of pictures by their keypoints.
     """
 
     header: float = 0.0
@@ -79,6 +86,8 @@ class Costs:
     classifier: float = 0.0
     attacker: float = 0.0
     restorer: float = 0.0
+    keypoints: float = 0.0
+    matching: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,7 @@ class Workload:
         found = {
             Attack.HEADER: self.files * costs.header,
             Attack.REID: self._reid(plan, costs, pictures),
-            Attack.LINKAGE: (2 + self.recognisers) * pictures**2 * 1e-7,
+            Attack.LINKAGE: self._linkage(plan, costs, pictures),
             Attack.INVERSION: self._inversion(plan, costs, pictures) if self.sides > 1 else 0.0,
             Attack.UTILITY: 2 * pictures * costs.classifier,
         }
@@ -122,13 +131,26 @@ class Workload:
     def _reid(self, plan: Plan, costs: Costs, pictures: float) -> float:
         """Templates of both sides and of the random change; comparisons; attackers trained on the pairs."""
         trainings = plan.trainings if self.trains and self.sides > 1 else 0
-        compared = (2 + self.recognisers + trainings / 2) * (2 * self.sides - 1)
+        compared = (_UNTRAINED + self.recognisers + trainings / 2) * (2 * self.sides - 1)
         training = plan.epochs * (plan.steps * plan.batch * _BACKWARD + pictures / 5) * costs.attacker
         return (
             (self.sides + 1) * pictures * costs.recognition
             + trainings * (training + self.sides * pictures * costs.attacker)
             + compared * _COMPARING * plan.replicates / _REPLICATES
+            + self._matching(plan, costs, pictures, self.sides)
         )
+
+    def _linkage(self, plan: Plan, costs: Costs, pictures: float) -> float:
+        """Products of all pairs, and keypoints of some."""
+        some = min(plan.compared, pictures)
+        products = (_UNTRAINED + self.recognisers) * pictures**2 * 1e-7
+        return products + 2 * some * costs.keypoints + some**2 * costs.matching
+
+    def _matching(self, plan: Plan, costs: Costs, pictures: float, sides: int) -> float:
+        """Keypoints of every side, pairs of strangers (twice across the sides), and searches."""
+        pairs = (3 * sides - 2) * min(plan.impostors, pictures**2 / 2)
+        searched = (2 * sides - 1) * min(plan.compared, pictures / 2) ** 2
+        return sides * pictures * costs.keypoints + (pairs + searched) * costs.matching
 
     def _inversion(self, plan: Plan, costs: Costs, pictures: float) -> float:
         """Each step of the iteration is a pass, each of the descent one with gradients."""
@@ -137,7 +159,12 @@ class Workload:
         undoing = plan.strengths * plan.undo_steps * (1 + _BACKWARD) * undone * costs.anonymizer
         restoring = (plan.restorer_steps * 16 * _BACKWARD + pictures / 2) * costs.restorer
         measuring = 2 * (attempts * undone + pictures) * costs.recognition
-        measuring += (attempts + 1) * (2 + self.recognisers) * 2 * _COMPARING * plan.replicates / _REPLICATES
+        measuring += (
+            (attempts + 1) * (_UNTRAINED + self.recognisers) * 2 * _COMPARING * plan.replicates / _REPLICATES
+        )
+        for times, some in ((attempts, undone), (1, pictures / 2)):
+            matching = self._matching(plan, costs, some, 2) + self._linkage(plan, costs, some)
+            measuring += times * matching
         return undoing + restoring + measuring
 
 
