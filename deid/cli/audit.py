@@ -57,6 +57,10 @@ Render = Annotated[
         metavar="FILE", help="Draw the page of an audit.json again, into DIR or beside it, and end."
     ),
 ]
+StructuredReport = Annotated[
+    Path | None,
+    typer.Option("--sr", metavar="FILE", help="New file for the result as a DICOM SR; also with --render."),
+]
 Forget = Annotated[bool, typer.Option("--forget", help="Delete the private annexes of a project and end.")]
 Schema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of audit.json and end.")]
 
@@ -82,6 +86,7 @@ def command(
     device: Device = "auto",
     json: AsJson = False,
     render: Render = None,
+    sr: StructuredReport = None,
     forget: Forget = False,
     schema: Schema = False,
 ) -> None:
@@ -94,7 +99,7 @@ def command(
         _print_schema()
         return
     if render is not None:
-        _redraw(render, report)
+        _redraw(render, report, sr)
         return
     if forget:
         _forget(out, project, state)
@@ -124,6 +129,7 @@ def command(
         model=model,
         seed=seed,
         device=device_named(device),
+        sr=sr,
     )
     done = run(options)
     if json:
@@ -157,10 +163,11 @@ def _print_schema() -> None:
     print_json(schema())
 
 
-def _redraw(result: Path, report: Path | None) -> None:
+def _redraw(result: Path, report: Path | None, sr: Path | None) -> None:
     from deid.workflows.audit.redraw import redraw
 
-    typer.echo(str(redraw(result, report)), err=True)
+    for path in redraw(result, report, sr):
+        typer.echo(str(path), err=True)
 
 
 def _forget(out: Path | None, project: str | None, state: Path | None) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from deid.core.noise import NoiseCounter
 from deid.dicom.profile import editions
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
 from deid.workflows.audit.annexes import save_annex
+from deid.workflows.audit.document import Document
 from deid.workflows.audit.estimate import QUICK_SECONDS, Plan, estimate_line, reductions, within
 from deid.workflows.audit.folder import PAGE, RESULT, ReportFolder
 from deid.workflows.audit.options import Attack, AuditOptions, Effort
@@ -59,12 +61,14 @@ class Audit:
         result: What ``audit.json`` holds.
         left_out: Files and images that were not audited, by reason.
         annex: The private annex, in the state folder; None where the project is not known.
+        document: The DICOM SR, where one was asked for.
     """
 
     folder: Path
     result: dict[str, Any]
     left_out: Mapping[str, int]
     annex: Path | None = None
+    document: Path | None = None
 
     @property
     def exit_status(self) -> ExitStatus:
@@ -73,9 +77,10 @@ class Audit:
         return ExitStatus.RELEASED if passed else ExitStatus.AUDIT_GATE
 
     @property
-    def files(self) -> tuple[Path, Path]:
-        """The result and its page."""
-        return self.folder / RESULT, self.folder / PAGE
+    def files(self) -> tuple[Path, ...]:
+        """The result, its page and the document."""
+        files = self.folder / RESULT, self.folder / PAGE
+        return files if self.document is None else (*files, self.document)
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Threat, verdict and words, for a short table."""
@@ -108,7 +113,8 @@ def audit(
     recipe = load_recipe(options.recipe) if options.recipe else preset_recipe(options.preset)
     found = find_pairs(options, prompt)
     folder = ReportFolder.new(options.report, found.roots)
-    run = _Run(options, recipe, found, folder, progress)
+    document = Document.new(options.sr, found.roots) if options.sr else None
+    run = _Run(options, recipe, found, folder, progress, document)
     with run.timed("pairs"):
         patients = read_patients(options.patients) if options.patients else {}
         release = read_release(found.pairs, patients, lambda n: progress("pairs", n, len(found.pairs)))
@@ -129,6 +135,7 @@ class _Run:
     found: Found
     folder: ReportFolder
     progress: Progress
+    document: Document | None = None
     result: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
@@ -141,6 +148,7 @@ class _Run:
             "schema": SCHEMA,
             "tool": {"name": "mami-deid", "version": __version__},
             "manifest": {
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "python": platform.python_version(),
                 "torch": None,
                 "options": self.options.shown(),
@@ -312,9 +320,13 @@ class _Run:
         self.result["gates"] = [gate.to_json() for gate in gates]
         self.folder.save(self.result)
         self.folder.save_page(render(self.result))
+        if self.document is not None:
+            self.document.save(self.result)
         state = self.found.state
         annex = save_annex(state, self.annex) if state is not None else None
-        return Audit(self.folder.path, self.result, dict(sorted(self.left_out.items())), annex)
+        left_out = dict(sorted(self.left_out.items()))
+        document = self.document.path if self.document is not None else None
+        return Audit(self.folder.path, self.result, left_out, annex, document)
 
 
 def _overall(result: Mapping[str, Any]) -> str:

@@ -82,6 +82,7 @@ class AuditOptions:
         model: Anonymizer, by name or folder, that made the release; None for the one that the journal names.
         seed: Of everything that is drawn.
         device: Where networks run.
+        sr: A new file for the result as a DICOM SR; None for none.
     """
 
     report: Path
@@ -103,6 +104,7 @@ class AuditOptions:
     model: str | None = None
     seed: int = 0
     device: Device = "auto"
+    sr: Path | None = None
 
     def check(self) -> None:
         """Refuse what does not go together.
