@@ -1,4 +1,7 @@
-"""Attackers: what turns pictures into templates that are compared by a product of unit vectors.
+"""Attackers: what turns pictures into templates, and compares them.
+
+Most templates are unit vectors, compared by their product. Keypoints are compared pair by pair, which takes
+so much longer that their searches are of a part of the pictures.
 
 Three kinds. *Training-free* ones need no network at all. *Frozen* ones are networks that have never seen a
 scrubbed image. *Adaptive* ones were trained on what the anonymizer makes, original to scrubbed.
@@ -10,7 +13,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,8 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from deid.audit.correspondence import agreement
+from deid.audit.keypoints import Keypoints, find_keypoints
 from deid.audit.pictures import Pictures
-from deid.audit.search import Codes, Vectors
+from deid.audit.search import Codes, Vectors, pair_scores
 from deid.reid.embedding import embed_images
 
 Kind = Literal["training_free", "frozen", "adaptive"]
@@ -28,9 +33,31 @@ _HASH, _GREY = 32, 24
 _REACH = 2  # of 24 pixels: a shift of 8 % of the side to each of four directions
 
 
+class Templates(Protocol):
+    """What an attacker keeps of each picture, to search with and to be found."""
+
+    def scores(self, gallery: Any, first: Codes, second: Codes) -> NDArray[np.float32]:
+        """Score `[pair]`, higher is more alike.
+
+        Args:
+            gallery: Templates of the same attacker.
+            first: Index of one of these pictures, `[pair]`.
+            second: Index of one of the gallery's, `[pair]`.
+        """
+
+    def searchable(self, gallery: Any, queries: Codes, images: Codes) -> tuple[Vectors, Vectors]:
+        """Queries `[query, dimension]` and gallery `[view, image, dimension]` for `deid.audit.search`.
+
+        Args:
+            gallery: Templates of the same attacker.
+            queries: Indices of these pictures.
+            images: Indices of the gallery's.
+        """
+
+
 @dataclass(frozen=True, eq=False)
-class Templates:
-    """What an attacker keeps of each picture; all vectors are of length 1.
+class VectorTemplates:
+    """Vectors of length 1; see `Templates`.
 
     Attributes:
         probe: `[image, dimension]`, to search with.
@@ -39,6 +66,33 @@ class Templates:
 
     probe: Vectors
     gallery: Vectors
+
+    def scores(self, gallery: VectorTemplates, first: Codes, second: Codes) -> NDArray[np.float32]:
+        """The highest product over the views of the second picture."""
+        return pair_scores(self.probe, gallery.gallery, first, second)
+
+    def searchable(self, gallery: VectorTemplates, queries: Codes, images: Codes) -> tuple[Vectors, Vectors]:
+        """The chosen vectors."""
+        return self.probe[queries], gallery.gallery[:, images]
+
+
+@dataclass(frozen=True, eq=False)
+class KeypointTemplates:
+    """Keypoints, compared by how many agree with one similarity; see `Templates`."""
+
+    points: Keypoints
+
+    def scores(self, gallery: KeypointTemplates, first: Codes, second: Codes) -> NDArray[np.float32]:
+        """Agreement of each pair, 0..1."""
+        return agreement(self.points, gallery.points, first, second)
+
+    def searchable(
+        self, gallery: KeypointTemplates, queries: Codes, images: Codes
+    ) -> tuple[Vectors, Vectors]:
+        """All scores of each query, and a unit matrix: the product of the two is the scores."""
+        pairs = np.repeat(queries, len(images)), np.tile(images, len(queries))
+        table = self.scores(gallery, *pairs).reshape(len(queries), len(images))
+        return table, np.eye(len(images), dtype=np.float32)[None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +113,7 @@ class Attacker:
     folds: Codes | None = None
 
 
-def perceptual_hash(pictures: Pictures) -> Templates:
+def perceptual_hash(pictures: Pictures) -> VectorTemplates:
     """Signs of low frequencies (pHash) and of differences of neighbours (dHash), 127 bits.
 
     The product of two templates is 1 - 2 x their Hamming distance / 127.
@@ -70,22 +124,30 @@ def perceptual_hash(pictures: Pictures) -> Templates:
     neighbours = np.diff(_resized(pictures, 8, 9), axis=2).reshape(len(small), 64)
     bits = np.concatenate([low > np.median(low, axis=1, keepdims=True), neighbours > 0], axis=1)
     vectors = _unit(np.where(bits, 1, -1).astype(np.float32))
-    return Templates(vectors, vectors[None])
+    return VectorTemplates(vectors, vectors[None])
 
 
-def aligned_correlation(pictures: Pictures) -> Templates:
+def aligned_correlation(pictures: Pictures) -> VectorTemplates:
     """Correlation of grey values at 24 x 24 pixels, the best of 25 shifts by up to two of them."""
     small = _resized(pictures, _GREY, _GREY)
     padded = np.pad(small, ((0, 0), (_REACH, _REACH), (_REACH, _REACH)), mode="edge")
     steps = range(2 * _REACH + 1)
     views = [padded[:, row : row + _GREY, column : column + _GREY] for row in steps for column in steps]
     gallery = np.stack([_unit(_centred(view.reshape(len(small), -1))) for view in views])
-    return Templates(gallery[len(views) // 2], gallery)
+    return VectorTemplates(gallery[len(views) // 2], gallery)
 
 
+def keypoints(pictures: Pictures) -> KeypointTemplates:
+    """Ribs, vessels and their crossings, found again wherever they moved together."""
+    return KeypointTemplates(find_keypoints(pictures))
+
+
+KEYPOINTS = "keypoints"
 TRAINING_FREE: Mapping[str, Callable[[Pictures], Templates]] = MappingProxyType(
-    {"perceptual_hash": perceptual_hash, "aligned_correlation": aligned_correlation}
+    {"perceptual_hash": perceptual_hash, "aligned_correlation": aligned_correlation, KEYPOINTS: keypoints}
 )
+PAIR_BY_PAIR = frozenset({KEYPOINTS})
+"""Attackers whose comparisons take so long that a search must be of few pictures."""
 
 
 def embedding(network: nn.Module) -> Callable[[Pictures], Templates]:
@@ -93,7 +155,7 @@ def embedding(network: nn.Module) -> Callable[[Pictures], Templates]:
 
     def templates(pictures: Pictures) -> Templates:
         vectors = embed_images(network, pictures)
-        return Templates(vectors, vectors[None])
+        return VectorTemplates(vectors, vectors[None])
 
     return templates
 
@@ -138,7 +200,7 @@ def folded(networks: Sequence[nn.Module], folds: Codes) -> Callable[[Pictures], 
                 vectors = np.zeros((len(pictures), found.shape[1]), np.float32)
             vectors[chosen] = found
         assert vectors is not None
-        return Templates(vectors, vectors[None])
+        return VectorTemplates(vectors, vectors[None])
 
     return templates
 

@@ -1,13 +1,12 @@
 """Linkage: is a scrubbed image matched with its own original, where somebody holds both?
 
 Whoever has the originals (the hospital, a leak, an earlier release) needs no other study of the person. The
-gallery is all originals of the release.
+gallery is all originals of the release, or of a part of it where comparisons go pair by pair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,12 +14,23 @@ from torch import nn
 
 from deid.audit.annex import Annex, Scores
 from deid.audit.assessment import Section, figure, not_assessed
-from deid.audit.attackers import TRAINING_FREE, Templates, embedding
+from deid.audit.attackers import (
+    KEYPOINTS,
+    PAIR_BY_PAIR,
+    TRAINING_FREE,
+    Templates,
+    VectorTemplates,
+    aligned_correlation,
+    embedding,
+)
 from deid.audit.pairing import LEAST_PATIENTS, numbers
 from deid.audit.pictures import AuditImages, Pictures
-from deid.audit.search import Codes, OwnImages, pair_scores, search, shares_below
+from deid.audit.search import Codes, OwnImages, search, shares_below
 from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED, Evidence, judge
 from deid.reid.ranking import Ranks, found_within, patient_mean
+
+COMPARED = 200
+"""Images at most where comparisons go pair by pair."""
 
 _CERTAIN = {"auc": {"value": 1.0}}  # an original is its own original: the ceiling
 _UNIFORM = 12**-0.5  # deviation of a share that is even between 0 and 1
@@ -32,6 +42,7 @@ def linkage(
     most_images: int = 2_000,
     seed: int = 0,
     annex: Annex | None = None,
+    compared: int = COMPARED,
 ) -> Section:
     """The section "linkage" of `audit.json`.
 
@@ -44,6 +55,7 @@ def linkage(
         most_images: Used at most.
         seed: Of all that is drawn.
         annex: Receives the images that were found most surely.
+        compared: Images at most where comparisons go pair by pair.
     """
     if images.originals is None:
         return _nothing("there are no originals to link to")
@@ -51,7 +63,12 @@ def linkage(
     if len(set(images.patients)) < LEAST_PATIENTS:
         return _nothing(f"fewer than {LEAST_PATIENTS} patients")
     methods = {
-        name: match(images, templates, seed, partial(annex.note_links, name) if annex else None)
+        name: match(
+            _part(images, name, compared, seed),
+            templates,
+            seed,
+            partial(annex.note_links, name) if annex else None,
+        )
         for name, templates in _methods(critics).items()
     }
     patients = len(set(images.patients))
@@ -84,8 +101,9 @@ def match(
         note: Is told which images were found first, with their scores.
     """
     assert images.originals is not None
-    probe, gallery = templates(images.scrubbed).probe, templates(images.originals).gallery
+    made, known = templates(images.scrubbed), templates(images.originals)
     itself = np.arange(len(images))
+    probe, gallery = made.searchable(known, itself, itself)
     own = OwnImages.of(itself, itself)
     shares = shares_below(probe, gallery, own)
     turned = shares.mean() < 0.5
@@ -93,7 +111,7 @@ def match(
     found = search(probe, gallery, own)
     if note is not None and images.refs:
         first = found.queries[(found.higher == 0) & (found.tied == 0)]
-        note(images.refs, first, pair_scores(probe, gallery, first, first))
+        note(images.refs, first, made.scores(known, first, first))
     ranks = Ranks(patients, found.higher, found.tied, found.others)
     within: Codes | np.ndarray[tuple[int], np.dtype[np.float64]] = found_within(ranks, 1, len(images))
     return {
@@ -108,26 +126,39 @@ def strongest_match(images: AuditImages, critics: Mapping[str, nn.Module], seed:
     """The method with the highest AUC, for images that were changed again."""
     if len(set(images.patients)) < LEAST_PATIENTS:
         return not_assessed(f"fewer than {LEAST_PATIENTS} patients")
-    found = [match(images, templates, seed) for templates in _methods(critics).values()]
+    found = [
+        match(_part(images, name, COMPARED, seed), templates, seed)
+        for name, templates in _methods(critics).items()
+    ]
     return max(found, key=lambda method: float(method["auc"]["value"]))
 
 
+def _part(images: AuditImages, method: str, compared: int, seed: int) -> AuditImages:
+    """The images that a method is tried on: of as many patients as can be, where they are fewer than all."""
+    if method not in PAIR_BY_PAIR or len(images) <= compared:
+        return images
+    order = np.random.default_rng(seed).permutation(len(images))
+    patients = numbers(images.patients)[order]
+    by_patient = np.argsort(patients, kind="stable")
+    starts = np.searchsorted(patients[by_patient], patients[by_patient])
+    place = np.empty(len(images), np.intp)
+    place[by_patient] = np.arange(len(images)) - starts  # of an image among those of its patient
+    return images.subset(np.sort(order[np.argsort(place, kind="stable")[:compared]]))
+
+
 def _methods(critics: Mapping[str, nn.Module]) -> dict[str, Callable[[Pictures], Templates]]:
-    methods = {
+    methods: dict[str, Callable[[Pictures], Templates]] = {
         "perceptual_hash": TRAINING_FREE["perceptual_hash"],
-        "pixels": _unshifted(TRAINING_FREE["aligned_correlation"]),
+        "pixels": _unshifted,
+        KEYPOINTS: TRAINING_FREE[KEYPOINTS],
     }
     return methods | {f"embedding {name}": embedding(network) for name, network in critics.items()}
 
 
-def _unshifted(templates: Callable[[Pictures], Templates]) -> Callable[[Pictures], Templates]:
-    """Without the search over shifts: a scrubbed image lies where its original lies."""
-
-    def plain(pictures: Pictures) -> Templates:
-        made = templates(pictures)
-        return replace(made, gallery=made.probe[None])
-
-    return plain
+def _unshifted(pictures: Pictures) -> VectorTemplates:
+    """Pixels without the search over shifts: a scrubbed image lies where its original lies."""
+    probe = aligned_correlation(pictures).probe
+    return VectorTemplates(probe, probe[None])
 
 
 def _nothing(reason: str) -> Section:

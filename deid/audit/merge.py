@@ -364,6 +364,8 @@ def _added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
 
 def _manifest(given: Sequence[Mapping[str, Any]]) -> Section:
     found: Section = {}
+    if made := [str(each["created"]) for each in given if each.get("created")]:
+        found["created"] = max(made)
     for key in ("python", "torch"):
         versions = sorted({str(each[key]) for each in given if each.get(key)})
         if any(key in each for each in given):

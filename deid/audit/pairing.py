@@ -53,6 +53,29 @@ def study_pairs(
     return joined(parts) if parts else None
 
 
+def gallery_of_patients(
+    own: Codes, patients: Codes, most: int | None = None, seed: int = 0
+) -> tuple[Codes, Codes]:
+    """Queries, and a gallery of one image a patient.
+
+    Args:
+        own: Images of one group.
+        patients: Of all images.
+        most: Patients of the gallery, and queries, at most; those with a query are drawn first. None for all.
+        seed: Of the draw.
+    """
+    gallery = own[np.unique(patients[own], return_index=True)[1]]
+    queries = np.setdiff1d(own, gallery)
+    if most is None:
+        return queries, gallery
+    random = np.random.default_rng(seed)
+    order = random.permutation(gallery)
+    order = order[np.argsort(~np.isin(patients[order], patients[queries]), kind="stable")]
+    gallery = np.sort(order[:most])
+    queries = random.permutation(queries[np.isin(patients[queries], patients[gallery])])
+    return np.sort(queries[:most]), gallery
+
+
 def enough(pairs: FairPairs | None) -> str:
     """Why pairs are too few to report anything of; empty where they are not."""
     if pairs is None or pairs.patients < LEAST_PATIENTS:

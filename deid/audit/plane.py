@@ -20,7 +20,6 @@ from deid.audit.controls import psnr
 from deid.audit.pairing import enough, numbers, study_pairs
 from deid.audit.pictures import AuditImages, Pictures
 from deid.audit.reid import ReidOptions
-from deid.audit.search import pair_scores
 from deid.audit.utility import Floats, kept, logits, ssim
 from deid.audit.verdict import strongest
 from deid.networks.anonymizer import Anonymizer
@@ -208,9 +207,9 @@ class _Survey:
 
     def _reached(self, name: str, scrubbed: Pictures) -> Section | None:
         """AUC of one recogniser, original to the scrubbed image of another study."""
-        gallery = embedding(self.recognisers[name])(scrubbed).gallery
+        found = embedding(self.recognisers[name])(scrubbed)
         pairs, options = self.pairs, self.options.reid
-        scores = pair_scores(self.known[name].probe, gallery, pairs.first, pairs.second)
+        scores = self.known[name].scores(found, pairs.first, pairs.second)
         return auc(pairs, scores, options.replicates, options.seed)
 
     def _retained(self, images: AuditImages) -> Section:

@@ -16,11 +16,11 @@ from torch import nn
 
 from deid.audit.annex import Annex
 from deid.audit.assessment import Answers, Section, assess, auc, not_assessed, standard_error
-from deid.audit.attackers import TRAINING_FREE, Attacker, Kind, Templates, embedding, folded
+from deid.audit.attackers import PAIR_BY_PAIR, TRAINING_FREE, Attacker, Kind, Templates, embedding, folded
 from deid.audit.controls import random_change
-from deid.audit.pairing import enough, numbers, study_pairs
+from deid.audit.pairing import enough, gallery_of_patients, numbers, study_pairs
 from deid.audit.pictures import AuditImages, Pictures
-from deid.audit.search import Codes, OwnImages, pair_scores, search
+from deid.audit.search import Codes, OwnImages, search
 from deid.audit.verdict import LINKABLE, NOT_ASSESSED, Evidence, judge, strongest, words
 from deid.reid.pairs import FairPairs, both_ways
 from deid.reid.ranking import Ranks
@@ -63,6 +63,7 @@ class ReidOptions:
         seed: Of everything that is drawn.
         most_images: Images used at most, patients with several studies first.
         impostors: Impostor pairs at most in a geometry.
+        compared: Patients of a gallery, and queries, at most, where comparisons go pair by pair.
         replicates: Of the bootstrap over patients.
         adaptive_patients: Patients with several studies from which on an attacker is trained.
         folds: Parts of the patients; an attacker meets the part that it was not trained on.
@@ -72,6 +73,7 @@ class ReidOptions:
     seed: int = 0
     most_images: int = 2_000
     impostors: int = 20_000
+    compared: int = 200
     replicates: int = 400
     adaptive_patients: int = 100
     folds: int = 2
@@ -82,7 +84,8 @@ class ReidOptions:
         """What an effort stands for."""
         if effort == "quick":
             return cls(seed)
-        return cls(seed, most_images=20_000, impostors=200_000, replicates=1000, folds=5, restarts=3)
+        most = {"most_images": 20_000, "impostors": 200_000, "compared": 1000}
+        return cls(seed, **most, replicates=1000, folds=5, restarts=3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +124,7 @@ class Bout:
     def scores(self, pairs: FairPairs, geometry: Geometry) -> NDArray[np.float64]:
         """Scores `[pair]`; those of each fold's network have mean 0 and deviation 1, so that they compare."""
         first, second = (self.sides[side] for side in geometry.split("_"))
-        scores = pair_scores(first.probe, second.gallery, pairs.first, pairs.second).astype(np.float64)
+        scores = first.scores(second, pairs.first, pairs.second).astype(np.float64)
         if self.attacker.folds is not None:
             folds = self.attacker.folds[pairs.first]
             for fold in np.unique(folds):
@@ -135,10 +138,10 @@ class Bout:
         if pairs is None or enough(pairs):
             return not_assessed(enough(pairs))
         scores = self.scores(pairs, geometry)
-        answers = self._answers(images, geometry)
+        answers = self._answers(images, geometry, options)
         return assess(self.attacker.name, pairs, scores, answers, options.replicates, options.seed)
 
-    def _answers(self, images: AuditImages, geometry: Geometry) -> Answers | None:
+    def _answers(self, images: AuditImages, geometry: Geometry, options: ReidOptions) -> Answers | None:
         """Searches in galleries of one image a patient, by those patients' other studies.
 
         Galleries of fewer than ten patients are left out.
@@ -148,12 +151,13 @@ class Bout:
         parts: list[tuple[Ranks, NDArray[np.float64]]] = []
         for group in np.unique(self.groups):
             own = np.flatnonzero(self.groups == group)
-            gallery = own[np.unique(patients[own], return_index=True)[1]]
+            pairwise = self.attacker.name in PAIR_BY_PAIR
+            most = max(2 * _LEAST_GALLERY, options.compared * len(own) // len(images)) if pairwise else None
+            queries, gallery = gallery_of_patients(own, patients, most, options.seed)
             if len(gallery) < _LEAST_GALLERY:
                 continue
-            queries = np.setdiff1d(own, gallery)
             known = OwnImages.of(patients[queries], patients[gallery], studies[queries], studies[gallery])
-            found = search(first.probe[queries], second.gallery[:, gallery], known)
+            found = search(*first.searchable(second, queries, gallery), known)
             if len(found.queries):
                 whose = patients[queries][found.queries]
                 ranks = Ranks(whose, found.higher, found.tied, found.others)

@@ -167,6 +167,7 @@ def _manifest() -> Schema:
     }
     digest = {"type": "string", "pattern": "^(?:sha256:)?[0-9a-f]{64}$"}
     fields = {
+        "created": _ref("text"),
         "python": _ref("text"),
         "torch": {"description": "a version or null", "anyOf": [_ref("text"), {"type": "null"}]},
         "options": _named(option),

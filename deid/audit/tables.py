@@ -247,7 +247,7 @@ def manifest(result: Result) -> Table:
     """Versions, digests, options and times."""
     known, tool = part(result, "manifest"), part(result, "tool")
     rows = [(str(tool.get("name", "tool")), str(tool.get("version", "not stated")))]
-    rows += [(key, str(known[key])) for key in ("python", "torch") if known.get(key)]
+    rows += [(key, str(known[key])) for key in ("created", "python", "torch") if known.get(key)]
     rows += [(name, str(edition)) for name, edition in part(known, "editions").items()]
     rows.append(("recipe", str(known.get("recipe") or "none")))
     rows += [(f"model {name}", str(digest)) for name, digest in part(known, "models").items()]

@@ -45,6 +45,7 @@ _METHODS = {
     "trained_restorer": "a restorer trained on pairs",
     "perceptual_hash": "perceptual hash",
     "pixels": "pixel correlation",
+    "keypoints": "keypoint matching",
 }
 
 

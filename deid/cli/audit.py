@@ -71,6 +71,12 @@ Merge = Annotated[
 Part = Annotated[
     str, typer.Option(metavar="I/N", help="Audit only part I of N of the patients, as 'scrub --shard'.")
 ]
+StructuredReport = Annotated[
+    Path | None,
+    typer.Option(
+        "--sr", metavar="FILE", help="New file for the result as a DICOM SR; also with --render and --merge."
+    ),
+]
 Forget = Annotated[bool, typer.Option("--forget", help="Delete the private annexes of a project and end.")]
 Schema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of audit.json and end.")]
 
@@ -98,6 +104,7 @@ def command(
     merge: Merge = False,
     json: AsJson = False,
     render: Render = None,
+    sr: StructuredReport = None,
     forget: Forget = False,
     schema: Schema = False,
 ) -> None:
@@ -110,7 +117,7 @@ def command(
         _print_schema()
         return
     if render is not None:
-        _redraw(render, report)
+        _redraw(render, report, sr)
         return
     if forget:
         _forget(out, project, state)
@@ -120,7 +127,7 @@ def command(
     report = report if report is not None else Path(f"audit-{datetime.now():%Y%m%d-%H%M%S}")
     gates = tuple(map(parse_gate, require or ()))
     if merge:
-        _end(_merge(folders or [], report, gates, allow_not_assessed), json=json)
+        _end(_merge(folders or [], report, gates, allow_not_assessed, sr), json=json)
     from deid.core.shards import Shard
     from deid.workflows.audit import Attack, AuditOptions, Effort
     from deid.workflows.audit.options import device_named, one_of
@@ -147,6 +154,7 @@ def command(
         seed=seed,
         device=device_named(device),
         shard=Shard.parse(shard),
+        sr=sr,
     )
     _end(run(options, prompt()), json=json)
 
@@ -167,10 +175,12 @@ def _end(done: Audit, *, json: bool) -> NoReturn:
     raise typer.Exit(done.exit_status)
 
 
-def _merge(files: list[Path], report: Path, gates: tuple[Gate, ...], allow_not_assessed: bool) -> Audit:
+def _merge(
+    files: list[Path], report: Path, gates: tuple[Gate, ...], allow_not_assessed: bool, sr: Path | None
+) -> Audit:
     from deid.workflows.audit.merged import merge_audits
 
-    done = merge_audits(files, report, gates, allow_not_assessed=allow_not_assessed)
+    done = merge_audits(files, report, gates, allow_not_assessed=allow_not_assessed, sr=sr)
     _tell(done)
     return done
 
@@ -191,10 +201,11 @@ def _print_schema() -> None:
     print_json(schema())
 
 
-def _redraw(result: Path, report: Path | None) -> None:
+def _redraw(result: Path, report: Path | None, sr: Path | None) -> None:
     from deid.workflows.audit.redraw import redraw
 
-    typer.echo(str(redraw(result, report)), err=True)
+    for path in redraw(result, report, sr):
+        typer.echo(str(path), err=True)
 
 
 def _forget(out: Path | None, project: str | None, state: Path | None) -> None:

@@ -8,7 +8,7 @@ from training.recognition_sets import blobs
 from deid.audit.pictures import AuditImages
 from deid.audit.reid import ReidOptions
 
-QUICK = ReidOptions(impostors=3000, replicates=100, restarts=1)
+QUICK = ReidOptions(impostors=3000, compared=20, replicates=100, restarts=1)
 
 
 def release(patients, scrub, seed=0, size=32, studies=2):

@@ -11,7 +11,7 @@ from deid.audit.linkage import linkage
 def test_a_copy_is_linked_by_every_method():
     section = linkage(release(20, copy), {"coarse": Coarse()})
     assert section["verdict"] == "linkable" and set(section["methods"]) == {
-        "perceptual_hash", "pixels", "embedding coarse"
+        "perceptual_hash", "pixels", "keypoints", "embedding coarse"
     }  # fmt: skip
     for method in section["methods"].values():
         assert method["auc"]["value"] > 0.999 and method["rank_1"]["value"] == 1

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import jsonschema
+import pydicom
 import pytest
 from builders.anonymizers import save_models
 from workflows.command import Tool
@@ -131,8 +132,9 @@ def test_files_are_readable_by_all_and_nothing_else_is_left(tmp_path, scrubbed):
 
 
 def test_no_identifier_pseudonym_or_path_is_in_the_report(tmp_path, scrubbed):
-    done = audited(tmp_path / "report", originals=scrubbed.source, scrubbed=scrubbed.source)
-    text = "".join(path.read_text() for path in done.files)
+    roots = {"originals": scrubbed.source, "scrubbed": scrubbed.source}
+    done = audited(tmp_path / "report", **roots, sr=tmp_path / "audit.dcm")
+    text = "".join(path.read_text("utf-8", "replace") for path in done.files)
     values = {
         value for study in scrubbed.cohort.studies for value in study.person.identifiers if len(value) > 4
     }
@@ -284,3 +286,34 @@ def test_drawing_a_page_again_needs_no_network(tmp_path, scrubbed):
     code += "print(sorted({'torch', 'pydicom', 'SimpleITK', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_result_is_written_as_a_structured_report(tmp_path, scrubbed):
+    done = audited(tmp_path / "report", state=scrubbed.state, sr=tmp_path / "new" / "audit.dcm")
+    assert done.files[2] == tmp_path / "new" / "audit.dcm"
+    first = done.files[2].read_bytes()
+    document = pydicom.dcmread(done.files[2])
+    assert document.Modality == "SR" and document.PatientID == document.PatientName == ""
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["audit.dcm"]
+    result = done.folder / "audit.json"
+    scrubbed.run("audit", "--render", result, "--sr", tmp_path / "again.dcm", status=0)
+    assert (tmp_path / "again.dcm").read_bytes() == first
+    assert stat.S_IMODE(done.files[2].stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("place", ["in", "out"])
+def test_a_structured_report_among_the_audited_files_is_refused(tmp_path, scrubbed, place):
+    file = getattr(scrubbed, "source" if place == "in" else "out") / "audit.dcm"
+    with pytest.raises(UsageError, match="--sr lies inside"):
+        audited(tmp_path / "report", state=scrubbed.state, sr=file)
+    assert not file.exists() and not (tmp_path / "report").exists()
+
+
+def test_a_structured_report_replaces_nothing(tmp_path, scrubbed):
+    (tmp_path / "audit.dcm").write_text("mine")
+    refused = scrubbed.run(
+        "audit", "--state", scrubbed.state, "--report", tmp_path / "report", "--attack", "header",
+        "--sr", tmp_path / "audit.dcm", status=2,
+    )  # fmt: skip
+    assert b"--sr names what is there already" in refused.stderr
+    assert (tmp_path / "audit.dcm").read_text() == "mine" and not (tmp_path / "report").exists()

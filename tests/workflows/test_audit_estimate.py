@@ -15,7 +15,7 @@ from deid.workflows.audit.estimate import Costs, Plan, Workload, estimate_line, 
 from deid.workflows.audit.options import Attack, Effort
 from deid.workflows.audit.timing import comparing_cost, plan_of, reading_cost
 
-PLAN = Plan(2000, 120, 40, 200, 6, 4, 2, 400, 40, 64, 400, 5, 20_000, 2)
+PLAN = Plan(2000, 120, 40, 200, 6, 4, 2, 400, 40, 64, 400, 5, 20_000, 2, 200)
 WORK = Workload(2000, 1000, 1, 2, 3, trains=True, wanted=frozenset(Attack))
 COSTS = Costs(0.01, 0.05, 0.02, 0.02, 0.01, 0.001, 0.01, 2e-7)
 

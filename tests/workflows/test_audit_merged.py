@@ -2,6 +2,7 @@
 
 import json
 
+import pydicom
 import pytest
 from workflows.command import Tool
 
@@ -40,6 +41,7 @@ def test_merged_counts_are_those_of_the_whole_release(project, tmp_path):
     project.run("audit", "--state", project.state, "--attack", "header", "--report", tmp_path / "w", status=0)
     whole = json.loads((tmp_path / "w" / "audit.json").read_text())
     common = ("--merge", "--report", tmp_path / "merged", "--json", "--require", "header.certain==0")
+    common += ("--sr", tmp_path / "merged.dcm")
     done = project.run("audit", *project.reports, *common, status=0)
     merged = json.loads(done.stdout)
     assert merged == json.loads((tmp_path / "merged" / "audit.json").read_text())
@@ -48,6 +50,7 @@ def test_merged_counts_are_those_of_the_whole_release(project, tmp_path):
     for key in ("certain", "possible", "files", "by_form", "by_place"):
         assert merged["header"][key] == whole["header"][key]
     assert merged["header"]["shift"]["patients"] == whole["header"]["shift"]["patients"]
+    assert pydicom.dcmread(tmp_path / "merged.dcm").Modality == "SR"
     assert "Merged from 2 of 2 shards" in (tmp_path / "merged" / "audit.html").read_text()
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from deid.core.shards import WHOLE
 from deid.dicom.profile import editions
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
 from deid.workflows.audit.annexes import save_annex
+from deid.workflows.audit.document import Document
 from deid.workflows.audit.estimate import QUICK_SECONDS, Plan, estimate_line, reductions, within
 from deid.workflows.audit.folder import ReportFolder
 from deid.workflows.audit.options import Attack, AuditOptions, Effort
@@ -74,7 +76,8 @@ def audit(
     recipe = load_recipe(options.recipe) if options.recipe else preset_recipe(options.preset)
     found = find_pairs(options, prompt)
     folder = ReportFolder.new(options.report, found.roots)
-    run = _Run(options, recipe, found, folder, progress)
+    document = Document.new(options.sr, found.roots) if options.sr else None
+    run = _Run(options, recipe, found, folder, progress, document)
     with run.timed("pairs"):
         patients = read_patients(options.patients) if options.patients else {}
         release = read_release(found.pairs, patients, lambda n: progress("pairs", n, len(found.pairs)))
@@ -96,6 +99,7 @@ class _Run:
     found: Found
     folder: ReportFolder
     progress: Progress
+    document: Document | None = None
     result: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
@@ -108,6 +112,7 @@ class _Run:
             "schema": VERSION,
             "tool": {"name": "mami-deid", "version": __version__},
             "manifest": {
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "python": platform.python_version(),
                 "torch": None,
                 "options": self.options.shown(),
@@ -235,7 +240,7 @@ class _Run:
         calls: dict[Attack, Callable[[], Section]] = {
             Attack.REID: lambda: ATTACKS["reid"](images, frozen, trainers, reid, shipped, self.annex),
             Attack.LINKAGE: lambda: ATTACKS["linkage"](
-                images, recognisers, seed=options.seed, annex=self.annex
+                images, recognisers, seed=options.seed, annex=self.annex, compared=reid.compared
             ),
             Attack.INVERSION: lambda: ATTACKS["inversion"](
                 images, networks.anonymizer, strength, recognisers, restorer, undo
@@ -295,9 +300,13 @@ class _Run:
         self.result["gates"] = [gate.to_json() for gate in gates]
         self.folder.save(self.result)
         self.folder.save_page(render(self.result))
+        if self.document is not None:
+            self.document.save(self.result)
         state = self.found.state
         annex = save_annex(state, self.annex) if state is not None else None
-        return Audit(self.folder.path, self.result, dict(sorted(self.left_out.items())), annex)
+        left_out = dict(sorted(self.left_out.items()))
+        document = self.document.path if self.document is not None else None
+        return Audit(self.folder.path, self.result, left_out, annex, document)
 
 
 def _overall(result: Mapping[str, Any]) -> str:

@@ -27,6 +27,8 @@ _PAIRED, _ALONE = 4, 1
 _RESTORED = 3
 """Originals, and across the sides both ways."""
 _SHUFFLED = 2
+_UNTRAINED = 3
+"""Attackers without a network."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Plan:
         points: Strengths of the plane.
         impostors: Impostor pairs at most in a geometry.
         trained: Trained attackers that are measured: restarts times kinds.
+        compared: Pictures each of which is compared with each, where that goes pair by pair.
     """
 
     images: int
@@ -64,6 +67,7 @@ class Plan:
     points: int
     impostors: int
     trained: int
+    compared: int
 
     def shown(self) -> dict[str, int]:
         """What the manifest says of it."""
@@ -83,6 +87,8 @@ class Costs:
         attacker: A picture through an attacker that is being trained.
         restorer: A picture through the restorer.
         comparing: A pair in one replicate of the intervals of an attacker's figures.
+        keypoints: Finding the keypoints of a picture.
+        matching: A pair of pictures by their keypoints.
     """
 
     header: float = 0.0
@@ -93,6 +99,8 @@ class Costs:
     attacker: float = 0.0
     restorer: float = 0.0
     comparing: float = 0.0
+    keypoints: float = 0.0
+    matching: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ class Workload:
         found = {
             Attack.HEADER: self.files * costs.header,
             Attack.REID: self._reid(plan, costs, pictures),
-            Attack.LINKAGE: (2 + self.recognisers) * pictures**2 * 5e-7,
+            Attack.LINKAGE: self._linkage(plan, costs, pictures),
             Attack.INVERSION: self._inversion(plan, costs, pictures) if self.sides > 1 else 0.0,
             Attack.UTILITY: 2 * pictures * costs.classifier,
             Attack.PLANE: self._plane(plan, costs, pictures) if self.sides > 1 else 0.0,
@@ -137,7 +145,7 @@ class Workload:
     def _reid(self, plan: Plan, costs: Costs, pictures: float) -> float:
         """Templates of both sides and of the random change; comparisons; attackers trained on the pairs."""
         trainings = plan.trainings if self.trains and self.sides > 1 else 0
-        attackers = 2 + self.recognisers + (plan.trained if trainings else 0)
+        attackers = _UNTRAINED + self.recognisers + (plan.trained if trainings else 0)
         # The strongest attacker meets shuffled labels as well and, beside originals, a random change.
         sets = attackers * _PAIRED + 2 * _SHUFFLED if self.sides > 1 else attackers * _ALONE + 1
         training = plan.epochs * (plan.steps * plan.batch * _BACKWARD + pictures / 5) * costs.attacker
@@ -145,7 +153,20 @@ class Workload:
             (self.sides + 1) * pictures * costs.recognition
             + trainings * (training + self.sides * pictures * costs.attacker)
             + sets * _intervals(plan, costs, pictures)
+            + self._matching(plan, costs, pictures, self.sides)
         )
+
+    def _linkage(self, plan: Plan, costs: Costs, pictures: float) -> float:
+        """Products of all pairs, and keypoints of some."""
+        some = min(plan.compared, pictures)
+        products = (_UNTRAINED + self.recognisers) * pictures**2 * 5e-7
+        return products + 2 * some * costs.keypoints + some**2 * costs.matching
+
+    def _matching(self, plan: Plan, costs: Costs, pictures: float, sides: int) -> float:
+        """Keypoints of every side, pairs of strangers (twice across the sides), and searches."""
+        pairs = (3 * sides - 2) * min(plan.impostors, pictures**2 / 2)
+        searched = (2 * sides - 1) * min(plan.compared, pictures / 2) ** 2
+        return sides * pictures * costs.keypoints + (pairs + searched) * costs.matching
 
     def _inversion(self, plan: Plan, costs: Costs, pictures: float) -> float:
         """Each step of the iteration is a pass, each of the descent one with gradients."""
@@ -154,9 +175,12 @@ class Workload:
         undoing = plan.strengths * plan.undo_steps * (1 + _BACKWARD) * undone * costs.anonymizer
         restoring = (plan.restorer_steps * 16 * _BACKWARD + pictures / 2) * costs.restorer
         measuring = 2 * (attempts * undone + pictures) * costs.recognition
-        sets = (2 + self.recognisers) * _RESTORED + _SHUFFLED
+        sets = (_UNTRAINED + self.recognisers) * _RESTORED + _SHUFFLED
         measuring += attempts * sets * _intervals(plan, costs, undone)
         measuring += sets * _intervals(plan, costs, pictures / 2)
+        for times, some in ((attempts, undone), (1, pictures / 2)):
+            matching = self._matching(plan, costs, some, 2) + self._linkage(plan, costs, some)
+            measuring += times * matching
         return undoing + restoring + measuring
 
     def _plane(self, plan: Plan, costs: Costs, pictures: float) -> float:

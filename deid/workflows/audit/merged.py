@@ -9,12 +9,18 @@ from deid.audit.gates import Gate, check_gates, parse_gate
 from deid.audit.merge import merge
 from deid.audit.report import read_result, render
 from deid.core.errors import UsageError
+from deid.workflows.audit.document import Document
 from deid.workflows.audit.folder import ReportFolder
 from deid.workflows.audit.outcome import Audit
 
 
 def merge_audits(
-    files: Sequence[Path], report: Path, gates: Sequence[Gate] = (), *, allow_not_assessed: bool = False
+    files: Sequence[Path],
+    report: Path,
+    gates: Sequence[Gate] = (),
+    *,
+    allow_not_assessed: bool = False,
+    sr: Path | None = None,
 ) -> Audit:
     """Write the ``audit.json`` and ``audit.html`` of all shards together.
 
@@ -25,15 +31,17 @@ def merge_audits(
         report: A new or empty folder.
         gates: Conditions on the merged result.
         allow_not_assessed: What was not assessed passes a gate; also where all the audits were made so.
+        sr: A new file for the DICOM SR; None for none.
 
     Raises:
-        UsageError: A file is no audit, they do not belong together or share patients, or the folder holds
-            something.
+        UsageError: A file is no audit, they do not belong together or share patients, the folder holds
+            something, or the file of the SR is there.
     """
     if not files:
         raise UsageError("--merge needs the audit.json of each shard: mami-deid audit --merge A.json B.json.")
     results = [read_result(file) for file in files]
     result = merge(results)
+    document = Document.new(sr) if sr is not None else None
     folder = ReportFolder.new(report, ())
     before = sorted({gate["expression"] for each in results for gate in each["gates"]})
     if len(results) == 1:
@@ -46,4 +54,7 @@ def merge_audits(
     result["gates"] = [gate.to_json() for gate in checked]
     folder.save(result)
     folder.save_page(render(result))
-    return Audit(folder.path, result, {})
+    if document is None:
+        return Audit(folder.path, result, {})
+    document.save(result)
+    return Audit(folder.path, result, {}, document=document.path)

@@ -85,6 +85,7 @@ class AuditOptions:
         seed: Of everything that is drawn.
         device: Where networks run.
         shard: The part of the project's patients that is audited.
+        sr: A new file for the result as a DICOM SR; None for none.
     """
 
     report: Path
@@ -107,6 +108,7 @@ class AuditOptions:
     seed: int = 0
     device: Device = "auto"
     shard: Shard = WHOLE
+    sr: Path | None = None
 
     def check(self) -> None:
         """Refuse what does not go together.

@@ -23,12 +23,14 @@ class Audit:
         result: What ``audit.json`` holds.
         left_out: Files and images that were not audited, by reason.
         annex: The private annex, in the state folder; None where the project is not known.
+        document: The DICOM SR, where one was asked for.
     """
 
     folder: Path
     result: dict[str, Any]
     left_out: Mapping[str, int]
     annex: Path | None = None
+    document: Path | None = None
 
     @property
     def exit_status(self) -> ExitStatus:
@@ -37,9 +39,10 @@ class Audit:
         return ExitStatus.RELEASED if passed else ExitStatus.AUDIT_GATE
 
     @property
-    def files(self) -> tuple[Path, Path]:
-        """The result and its page."""
-        return self.folder / RESULT, self.folder / PAGE
+    def files(self) -> tuple[Path, ...]:
+        """The result, its page and the document."""
+        files = self.folder / RESULT, self.folder / PAGE
+        return files if self.document is None else (*files, self.document)
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Threat, verdict and words, for a short table."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deid.workflows.audit.networks import Networks
     from deid.workflows.audit.options import AuditOptions, Effort
 
-_FILES, _ITEMS, _PICTURES = 8, 4, 4
+_FILES, _ITEMS, _PICTURES, _MATCHED = 8, 4, 4, 8
 _COMPARED, _REPLICATES = 1000, 20
 
 
@@ -50,6 +50,7 @@ def plan_of(effort: Effort, most: int) -> Plan:
         points=len(plane.strengths) + 1,
         impostors=reid.impostors,
         trained=reid.restarts * len(training.kinds),
+        compared=reid.compared,
     )
 
 
@@ -69,8 +70,14 @@ def workload(
 
     items = all_items(release)
     reading, pictures = reading_cost(items, lambda item: pictures_of(item, release.paired, networks.size))
+    finding, matching = keypoint_costs(networks.size)
     costs = replace(
-        network_costs(networks, options.effort), header=header, reading=reading, comparing=comparing_cost()
+        network_costs(networks, options.effort),
+        header=header,
+        reading=reading,
+        comparing=comparing_cost(),
+        keypoints=finding,
+        matching=matching,
     )
     work = Workload(
         files=len(release.instances) + len(release.texts),
@@ -152,6 +159,22 @@ def network_costs(networks: Networks, effort: Effort) -> Costs:
         attacker=embedding(CompactResNet(training.size, training.width)),
         restorer=passing(restorer_network()),
     )
+
+
+def keypoint_costs(size: int) -> tuple[float, float]:
+    """Seconds of a picture whose keypoints are found, and of a pair of pictures.
+
+    Args:
+        size: Side of the pictures.
+    """
+    from deid.audit.attackers import keypoints
+
+    pictures = np.random.default_rng(0).random((_MATCHED, size, size), np.float32)
+    finding = _timed(lambda: keypoints(pictures)) / _MATCHED
+    found = keypoints(pictures)
+    pairs = [each.ravel() for each in np.indices((_MATCHED, _MATCHED))]
+    found.scores(found, *pairs)
+    return finding, _timed(lambda: found.scores(found, *pairs)) / len(pairs[0])
 
 
 def _twice(call: Callable[[], object]) -> float:
