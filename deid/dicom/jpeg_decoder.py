@@ -6,7 +6,12 @@ has fewer bits than eight, and pydicom's plugin for it refuses 12 bits; SimpleIT
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -42,19 +47,32 @@ def decode(code: bytes, runner: DecodeRunner) -> bytes:
     """
     import SimpleITK
 
-    # SimpleITK reads files only: one with nothing but the image, which no other user can read (mode 0600).
-    with tempfile.NamedTemporaryFile(suffix=".dcm") as file:
+    with _readable_file() as (file, name):
         _bare_image(code, runner).save_as(file, enforce_file_format=True)
         file.flush()
         reader = SimpleITK.ImageFileReader()
         reader.SetGlobalWarningDisplay(False)
         reader.SetImageIO("GDCMImageIO")
-        reader.SetFileName(file.name)
+        reader.SetFileName(name)
         array = SimpleITK.GetArrayFromImage(reader.Execute())
     if array.size != runner.rows * runner.columns * runner.samples_per_pixel:
         raise ValueError("decoded to another size")
     runner.set_option("planar_configuration", 0)
     return array.astype(np.dtype(f"<u{runner.bits_allocated // 8}")).tobytes()
+
+
+@contextmanager
+def _readable_file() -> Iterator[tuple[BinaryIO, str]]:
+    """A file and a name to open it by, as SimpleITK reads files only; no other user can read it.
+
+    On Linux it has its name in this process alone: a kill leaves nothing behind.
+    """
+    if sys.platform == "linux":
+        with os.fdopen(os.memfd_create("frame"), "w+b") as file:
+            yield file, f"/proc/self/fd/{file.fileno()}"
+        return
+    with tempfile.NamedTemporaryFile(suffix=".dcm") as named:
+        yield cast(BinaryIO, named), named.name
 
 
 def _bare_image(code: bytes, runner: DecodeRunner) -> Dataset:

@@ -87,7 +87,10 @@ def read_image(source: Path | Dataset) -> Image:
 
 
 def read_frames(
-    source: Path | Dataset, frames: Sequence[int] | None = None, at_once: int = FRAMES_AT_ONCE
+    source: Path | Dataset,
+    frames: Sequence[int] | None = None,
+    at_once: int = FRAMES_AT_ONCE,
+    header: Dataset | None = None,
 ) -> Iterator[Image]:
     """Read an object a few frames at a time, in memory of that many.
 
@@ -95,6 +98,7 @@ def read_frames(
         source: As in :func:`read_image`; a file is not read as a whole.
         frames: Numbers of the frames from 0, in the order they are wanted; all if None.
         at_once: Frames of one image.
+        header: What :func:`read_header` gave for the file, where it is at hand.
 
     Raises:
         Held: As in :func:`read_image`.
@@ -104,7 +108,7 @@ def read_frames(
         yield from _images(source, source, frames, at_once, {})
         return
     with open_part10(source) as opened:
-        header = _header(opened)
+        header = _header(opened) if header is None else header
         refuse_unsupported(header)
         element = next(e for e in opened.elements if e.tag == _PIXEL_DATA)
         mapped = isinstance(opened.body, mmap)  # it has read, seek and tell, and stays on disk

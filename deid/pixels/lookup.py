@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ _AT_ONCE = 1 << 18
 _STEPS = 1 << 18
 """Four a value of 16 bits."""
 _MOST_PASSES = 4
+LONGEST_LINE = 1 << 18
+"""Numbers of this size are off by a twentieth at most in single precision."""
 
 
 class Nearest:
@@ -24,9 +27,11 @@ class Nearest:
     """
 
     def __init__(self, targets: NDArray[np.float64]) -> None:
-        self._middles = np.append((targets[1:] + targets[:-1]) / 2, np.inf)
-        starts = np.arange(_STEPS + 1) / _STEPS
-        self._first = np.searchsorted(self._middles, starts)
+        middles = (targets[1:] + targets[:-1]) / 2
+        self._middles = np.append(middles, np.inf)
+        # How many middles lie before each step, counted by the step that each lies in: no search.
+        after = np.floor(middles * _STEPS).astype(np.intp) + 1
+        self._first = np.cumsum(np.bincount(after, minlength=_STEPS + 2)[: _STEPS + 1])
         # as many targets as one step may hold
         self._most = int(np.diff(self._first).max())
 
@@ -40,12 +45,44 @@ class Nearest:
         return found
 
 
+@dataclass(frozen=True)
+class Line:
+    """Whole numbers on a straight line over 0..1, by arithmetic: what :class:`Nearest` finds, in less time.
+
+    Attributes:
+        start: What 0 stands for; with ``stop`` not beyond :data:`LONGEST_LINE`, or single precision would not
+            give every number back.
+        stop: What 1 stands for.
+        first: The lowest number that there is.
+        last: The highest one.
+    """
+
+    start: float
+    stop: float
+    first: int
+    last: int
+
+    def __call__(self, unit: NDArray[Any]) -> NDArray[np.float32]:
+        """The nearest number to every value in 0..1."""
+        numbers: NDArray[np.float32] = np.multiply(unit, np.float32(self.stop - self.start), dtype=np.float32)
+        numbers += np.float32(self.start)
+        np.rint(numbers, out=numbers)
+        np.clip(numbers, self.first, self.last, out=numbers)
+        return numbers
+
+
+def is_small(array: NDArray[Any]) -> bool:
+    """Whether every value that the type holds fits in a table."""
+    return array.dtype.kind in "ui" and array.dtype.itemsize <= 2
+
+
 def looked_up(table: NDArray[Any], stored: NDArray[Any]) -> NDArray[Any]:
     """The entries of stored values in a table that begins with the lowest value of their type."""
     lowest = np.iinfo(stored.dtype).min
     entries = np.empty(stored.shape, table.dtype)
     for out, piece in zip(pieces(entries), pieces(stored), strict=True):
-        np.take(table, piece.astype(np.intp) - lowest, out=out, mode="clip")
+        numbers = piece.astype(np.intp) - lowest if lowest else piece
+        np.take(table, numbers, out=out, mode="clip")
     return entries
 
 

@@ -13,6 +13,7 @@ The range is that of the whole object (all frames), so that slices stay comparab
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,13 +24,12 @@ from numpy.typing import NDArray
 
 from deid.core.errors import Held, UsageError
 from deid.core.image import COLOUR, Image, ModalityLut, Rescale
-from deid.pixels.lookup import Nearest, looked_up, pieces
+from deid.pixels.lookup import LONGEST_LINE, Line, Nearest, is_small, looked_up, pieces
+from deid.pixels.percentiles import ValueCounts, percentiles
 
 NOT_INVERTIBLE = "pixels: modality LUT cannot be inverted"
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
-_SAMPLED = 1 << 15
-"""Pixels a frame that count for the percentiles of arrays of more than 16 bits, evenly spaced."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def measure_range(parts: Iterable[Image], rule: IntensityRule | None = None) -> 
     value (a mask, a scan that is nearly all background) the lowest and highest value take their place.
     """
     rule = rule or IntensityRule()
-    seen: defaultdict[tuple[Rescale, ModalityLut | None], _Values] = defaultdict(_Values)
+    seen: defaultdict[tuple[Rescale, ModalityLut | None], ValueCounts] = defaultdict(ValueCounts)
     inverted = False
     for image in parts:
         inverted = image.photometric == "MONOCHROME1"
@@ -124,9 +124,9 @@ def measure_range(parts: Iterable[Image], rule: IntensityRule | None = None) -> 
             half = rule.ct_width / 2
             return NetworkRange("ct window", rule.ct_centre - half, rule.ct_centre + half, inverted)
         for rescale, frames in _by_rescale(image):
-            seen[rescale, image.lut].add(image, frames)
+            seen[rescale, image.lut].add(_grey(image)[frames], functools.partial(_is_padding, image))
     values, counts = _pooled(seen)
-    low, high = _percentile(values, counts, rule.low_percentile, rule.high_percentile)
+    low, high = percentiles(values, counts, rule.low_percentile, rule.high_percentile)
     return NetworkRange("percentiles", low, high, inverted)
 
 
@@ -136,7 +136,7 @@ def apply_range(image: Image, found: NetworkRange) -> NDArray[np.float32]:
     grey = _grey(image)
     for rescale, frames in _by_rescale(image):
         stored = grey[frames]
-        if _is_small(stored):
+        if is_small(stored):
             unit[frames] = looked_up(_unit_table(stored.dtype, image, rescale, found), stored)
         else:
             unit[frames] = _unit(_modality(stored, rescale, image.lut), found)
@@ -145,7 +145,12 @@ def apply_range(image: Image, found: NetworkRange) -> NDArray[np.float32]:
     return unit
 
 
-def from_network(unit: NDArray[np.floating], found: NetworkRange, original: Image) -> Image:
+def from_network(
+    unit: NDArray[np.floating],
+    found: NetworkRange,
+    original: Image,
+    before: NDArray[np.float32] | None = None,
+) -> Image:
     """Take what a network made of an object back to stored values of full depth.
 
     A pixel that the network did not change by a step of the stored values keeps the original's, bit for bit,
@@ -157,11 +162,14 @@ def from_network(unit: NDArray[np.floating], found: NetworkRange, original: Imag
         unit: `[frame, row, column]` in 0..1.
         found: The range of :func:`to_network`.
         original: What the range was measured on, or a part of it.
+        before: What :func:`apply_range` gave for it, where it is at hand.
 
     Raises:
         Held: Something changed and the modality LUT is not monotonic.
     """
-    if found.low == found.high or np.array_equal(unit, apply_range(original, found)):
+    if found.low == found.high:
+        return original
+    if np.array_equal(unit, apply_range(original, found) if before is None else before):
         return original
     grey = _grey(original)
     stored = grey.copy()
@@ -193,40 +201,6 @@ def resolution(image: Image, found: NetworkRange) -> float:
     return max(steps)
 
 
-class _Values:
-    """How often each stored value occurs among the pixels that are no padding."""
-
-    def __init__(self) -> None:
-        self._counts: NDArray[np.int64] | None = None
-        self._lowest = 0
-        self._samples: list[NDArray[Any]] = []
-
-    def add(self, image: Image, frames: slice | NDArray[np.intp]) -> None:
-        grey = _grey(image)[frames]
-        if not _is_small(grey):
-            flat = grey.reshape(len(grey), -1)
-            picked = np.linspace(0, flat.shape[1] - 1, min(_SAMPLED, flat.shape[1])).astype(np.intp)
-            sample = flat[:, picked]
-            self._samples.append(sample[~_is_padding(image, sample)])
-            return
-        info = np.iinfo(grey.dtype)
-        self._lowest = int(info.min)
-        size = int(info.max) - self._lowest + 1
-        counts = np.zeros(size, np.int64)
-        for piece in pieces(grey):
-            counts += np.bincount(piece.astype(np.intp).ravel() - self._lowest, minlength=size)
-        counts[_is_padding(image, np.arange(info.min, int(info.max) + 1))] = 0
-        self._counts = counts if self._counts is None else self._counts + counts
-
-    def pairs(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Stored values and how often each occurs."""
-        if self._counts is not None:
-            (there,) = self._counts.nonzero()
-            return there + self._lowest, self._counts[there]
-        values = np.concatenate(self._samples)
-        return values, np.ones(len(values), np.int64)
-
-
 class _Inverse:
     """From 0..1 to the nearest stored value of one rescale."""
 
@@ -234,33 +208,53 @@ class _Inverse:
         self._image, self._found, self._rescale = original, found, rescale
 
     def __call__(self, unit: NDArray[Any], stored: NDArray[Any]) -> NDArray[Any]:
-        if not _is_small(stored):
+        if not is_small(stored):
             before = _unit(_modality(stored, self._rescale, self._image.lut), self._found)
             return self._by_arithmetic(np.clip(unit, 0, 1), before, stored)
-        before = _unit_table(stored.dtype, self._image, self._rescale, self._found)
-        targets, candidates = self._table(stored.dtype)
-        if not len(candidates):
-            return stored
-        nearest = Nearest(targets)
-        earlier = nearest(before)
-        changed = np.empty_like(stored)
-        for new, now, share in zip(pieces(changed), pieces(stored), pieces(unit), strict=True):
-            after = nearest(np.clip(share, 0, 1).astype(np.float32, copy=False))
-            new[:] = np.where(after == looked_up(earlier, now), now, candidates[after])
-        return changed
-
-    def _table(self, dtype: np.dtype[Any]) -> tuple[NDArray[np.float64], NDArray[Any]]:
-        """Values in 0..1, rising, and the stored values that have them."""
         low, high = self._image.stored_range
         candidates = np.arange(low, high + 1)
-        candidates = candidates[~_is_padding(self._image, candidates)]
         modality = _modality(candidates, self._rescale, self._image.lut)
+        inside = (modality >= self._found.low) & (modality <= self._found.high)
+        padding = _is_padding(self._image, candidates)
+        line = self._line(candidates[inside]) if not (inside & padding).any() else None
+        if line is not None:
+            return _along(line, unit, stored)
+        return self._by_table(unit, stored, candidates[~padding], modality[~padding], inside[~padding])
+
+    def _line(self, candidates: NDArray[Any]) -> Line | None:
+        """The straight line on which all stored values of the range lie, if they do."""
+        if self._image.lut is not None or self._rescale.slope == 0 or not len(candidates):
+            return None
+        slope, intercept = self._rescale
+        start, stop = ((end - intercept) / slope for end in (self._found.low, self._found.high))
+        if self._found.inverted:
+            start, stop = stop, start
+        fits = max(abs(start), abs(stop)) <= LONGEST_LINE
+        return Line(start, stop, int(candidates[0]), int(candidates[-1])) if fits else None
+
+    def _by_table(
+        self,
+        unit: NDArray[Any],
+        stored: NDArray[Any],
+        candidates: NDArray[Any],
+        modality: NDArray[np.float64],
+        inside: NDArray[np.bool_],
+    ) -> NDArray[Any]:
+        """The nearest of the candidates, of which those inside the range may be taken."""
         steps = np.diff(modality)
         if (steps > 0).any() and (steps < 0).any():
             raise Held(NOT_INVERTIBLE)
-        inside = (modality >= self._found.low) & (modality <= self._found.high)
+        if not inside.any():
+            return stored
         targets, first = np.unique(_unclipped(modality[inside], self._found), return_index=True)
-        return targets, candidates[inside][first].astype(dtype)
+        chosen = candidates[inside][first].astype(stored.dtype)
+        nearest = Nearest(targets)
+        earlier = nearest(_unit_table(stored.dtype, self._image, self._rescale, self._found))
+        changed = np.empty_like(stored)
+        for new, now, share in zip(pieces(changed), pieces(stored), pieces(unit), strict=True):
+            after = nearest(np.clip(share, 0, 1).astype(np.float32, copy=False))
+            new[:] = np.where(after == looked_up(earlier, now), now, chosen[after])
+        return changed
 
     def _by_arithmetic(
         self, unit: NDArray[Any], before: NDArray[np.float32], stored: NDArray[Any]
@@ -273,6 +267,15 @@ class _Inverse:
         if stored.dtype.kind != "f":
             values = np.clip(np.rint(values), *self._image.stored_range)
         return np.where(np.abs(unit - before) < 2**-22, stored, values.astype(stored.dtype))
+
+
+def _along(line: Line, unit: NDArray[Any], stored: NDArray[Any]) -> NDArray[Any]:
+    """Stored values by a straight line; what lay beyond an end stays where the network left it there."""
+    changed = np.empty_like(stored)
+    for new, now, share in zip(pieces(changed), pieces(stored), pieces(unit), strict=True):
+        np.copyto(new, line(share), casting="unsafe")
+        np.copyto(new, now, where=np.clip(now, line.first, line.last) == new)
+    return changed
 
 
 def _unit_table(
@@ -300,11 +303,6 @@ def _recoloured(original: Image, stored: NDArray[Any], grey: NDArray[Any]) -> ND
     changed = original.array + (stored.astype(np.int64) - grey)[..., None]
     clipped: NDArray[Any] = np.clip(changed, *original.stored_range)
     return clipped.astype(original.array.dtype)
-
-
-def _is_small(array: NDArray[Any]) -> bool:
-    """Whether every value that the type holds fits in a table."""
-    return array.dtype.kind in "ui" and array.dtype.itemsize <= 2
 
 
 def _every_value(dtype: np.dtype[Any]) -> NDArray[np.int64]:
@@ -353,7 +351,7 @@ def _is_padding(image: Image, stored: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _pooled(
-    seen: Mapping[tuple[Rescale, ModalityLut | None], _Values],
+    seen: Mapping[tuple[Rescale, ModalityLut | None], ValueCounts],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Modality values of all frames in rising order, and how often each occurs."""
     values, counts = [np.empty(0)], [np.empty(0, np.int64)]
@@ -364,16 +362,3 @@ def _pooled(
     pooled = np.concatenate(values)
     order = np.argsort(pooled, kind="stable")
     return pooled[order], np.concatenate(counts)[order]
-
-
-def _percentile(
-    values: NDArray[np.float64], counts: NDArray[np.int64], low: float, high: float
-) -> tuple[float, float]:
-    if not len(values):
-        return 0.0, 0.0
-    reached = np.cumsum(counts)
-    ends = np.searchsorted(reached, np.array([low, high]) / 100 * reached[-1])
-    lower, upper = values[np.minimum(ends, len(values) - 1)]
-    if lower == upper:
-        lower, upper = values[0], values[-1]
-    return float(lower), float(upper)

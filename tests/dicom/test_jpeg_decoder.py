@@ -1,6 +1,7 @@
 """JPEG that only GDCM decodes: lossless, and Extended of 12 bits."""
 
 import os
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -69,11 +70,20 @@ def test_the_copy_for_the_decoder_is_private_and_gone_after_it(monkeypatch, tmp_
         seen.append(os.stat(file.name).st_mode & 0o777)
         return file
 
+    monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(tempfile, "NamedTemporaryFile", watched)
     values = np.arange(64).reshape(8, 8)
     read_image(grey(values, 8, 8, False, jpeg_lossless(values, 8, 1)))
     assert seen == [0o600]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has files without a name in any folder")
+def test_on_linux_the_copy_has_no_name_that_a_kill_could_leave(monkeypatch):
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda **_: pytest.fail("a named file"))
+    values = np.arange(64).reshape(8, 8)
+    found = read_image(grey(values, 8, 8, False, jpeg_lossless(values, 8, 1)))
+    np.testing.assert_array_equal(found.array[0, :, :, 0], values)
 
 
 def test_a_damaged_code_stream_is_held_and_does_not_end_the_process():

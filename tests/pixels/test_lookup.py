@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deid.pixels.lookup import Nearest, looked_up, pieces
+from deid.pixels.lookup import LONGEST_LINE, Line, Nearest, looked_up, pieces
 
 RNG = np.random.default_rng(3)
 TARGETS = {
@@ -40,3 +40,23 @@ def test_pieces_are_the_whole_array():
     for piece in pieces(array):
         piece[:] = 0
     assert not array.any(), "pieces are views"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [Line(0, 65535, 0, 65535), Line(311.0, 64007.0, 311, 64007), Line(1023.25, -1024.5, -1024, 1023)],
+    ids=["all", "within", "falling"],
+)
+def test_a_line_gives_its_numbers_back_and_finds_the_nearest(line):
+    numbers = np.arange(line.first, line.last + 1)
+    unit = ((numbers - line.start) / (line.stop - line.start)).clip(0, 1)
+    assert np.array_equal(line(unit.astype(np.float32)), numbers)
+    random = RNG.random(10_000).astype(np.float32)
+    exact = line.start + random.astype(float) * (line.stop - line.start)
+    assert np.abs(line(random) - exact.clip(line.first, line.last)).max() < 0.52
+
+
+def test_the_longest_line_keeps_its_numbers_apart():
+    line = Line(0, LONGEST_LINE, 0, LONGEST_LINE)
+    numbers = np.arange(LONGEST_LINE + 1)
+    assert np.array_equal(line((numbers / LONGEST_LINE).astype(np.float32)), numbers)

@@ -55,12 +55,12 @@ def sop_classes() -> tuple[str, ...]:
 
 
 @functools.lru_cache(4096)
-def _nodes_at(sop_class: str, parents: tuple[int, ...]) -> tuple[_Node, ...]:
-    """The descriptions of one place in an object, one for each module that knows it."""
+def _needs_at(sop_class: str, parents: tuple[int, ...]) -> tuple[frozenset[int], frozenset[int]]:
+    """What must have a value and what must be present at one place, by all modules that know the place."""
     classes, iods, _ = _tables()
     number = classes.get(sop_class)
     if number is None:
-        return ()
+        return frozenset(), frozenset()
     path = [tag for index, tag in enumerate(parents) if index == 0 or parents[index - 1] != tag]
     found = []
     for root in iods[number]:
@@ -71,7 +71,7 @@ def _nodes_at(sop_class: str, parents: tuple[int, ...]) -> tuple[_Node, ...]:
             node = _node(child) if child is not None else None
         if node is not None:
             found.append(node)
-    return tuple(found)
+    return frozenset().union(*(node[0] for node in found)), frozenset().union(*(node[1] for node in found))
 
 
 def need(sop_class: str, parents: tuple[int, ...], tag: int) -> Need:
@@ -85,7 +85,7 @@ def need(sop_class: str, parents: tuple[int, ...], tag: int) -> Need:
     Returns:
         The most demanding need of any module of the IOD at that place.
     """
-    nodes = _nodes_at(sop_class, parents)
-    if any(tag in node[0] for node in nodes):
+    values, present = _needs_at(sop_class, parents)
+    if tag in values:
         return Need.VALUE
-    return Need.PRESENT if any(tag in node[1] for node in nodes) else Need.OPTIONAL
+    return Need.PRESENT if tag in present else Need.OPTIONAL

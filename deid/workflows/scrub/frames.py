@@ -101,7 +101,7 @@ def scrub_frames(
         unit = apply_range(image, found)
         if not frames.is_volume and not scrubber.is_familiar(unit):
             return UNFAMILIAR
-        changed = from_network(scrubber.scrub(unit, strength, noise), found, image)
+        changed = from_network(scrubber.scrub(unit, strength, noise), found, image, unit)
         is_touched = is_touched or not np.array_equal(changed.array, image.array)
         take(changed)
         at = shown_at - start

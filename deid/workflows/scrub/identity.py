@@ -298,8 +298,8 @@ def _frames(path: Path, header: Dataset) -> Callable[[], Iterator[Image]]:
     from deid.dicom.pixels import read_frames
 
     if frame_bytes(header) * frame_count(header) > _KEPT_DECODED:
-        return lambda: read_frames(path)
-    kept = list(read_frames(path))
+        return lambda: read_frames(path, header=header)
+    kept = list(read_frames(path, header=header))
     return lambda: iter(kept)
 
 
