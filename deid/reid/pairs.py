@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +68,60 @@ def both_ways(pairs: FairPairs) -> FairPairs:
         np.concatenate([pairs.second_patients, pairs.first_patients]),
         np.concatenate([pairs.weights, pairs.weights]) / 2,
     )
+
+
+def probing(pairs: FairPairs, probes: NDArray[np.integer]) -> FairPairs:
+    """The pairs whose second image is a probe; each probe's impostors together weigh as its genuine pairs.
+
+    Args:
+        pairs: From `both_ways`.
+        probes: Images of the store; those without a genuine or without an impostor pair are left out.
+    """
+    size = int(max(pairs.second.max(initial=-1), np.max(probes, initial=-1))) + 1
+    sums = [
+        np.bincount(pairs.second[kind], pairs.weights[kind], size) for kind in (pairs.genuine, ~pairs.genuine)
+    ]
+    wanted = np.zeros(size, bool)
+    wanted[probes] = True
+    wanted &= (sums[0] > 0) & (sums[1] > 0)
+    share = np.divide(sums[0], sums[1], out=np.zeros(size), where=wanted)
+    weights = np.where(pairs.genuine, pairs.weights, pairs.weights * share[pairs.second])
+    kept = wanted[pairs.second]
+    return FairPairs(
+        pairs.source,
+        pairs.first[kept],
+        pairs.second[kept],
+        pairs.first_patients[kept],
+        pairs.second_patients[kept],
+        weights[kept],
+    )
+
+
+def evenly_chosen(pairs: Sequence[FairPairs], count: int, seed: int) -> NDArray[np.intp]:
+    """Images to look at where not all can be: sources in turns, and of a source patients in turns, by lot.
+
+    Args:
+        pairs: From `both_ways`, of each source.
+        count: Images at most.
+        seed: Of the lot.
+
+    Returns:
+        Images `[image]`, in the order of the store, that are the second of a genuine and of an impostor pair.
+    """
+    random = np.random.default_rng(seed)
+    rows = []
+    for each in pairs:
+        able = np.intersect1d(each.second[each.genuine], each.second[~each.genuine])
+        drawn = random.permutation(able)
+        owners = dict(zip(each.second.tolist(), each.second_patients.tolist(), strict=True))
+        seen: Counter[int] = Counter()
+        turns = []
+        for image in drawn.tolist():
+            turns.append(seen[owners[image]])
+            seen[owners[image]] += 1
+        rows.append(drawn[np.argsort(turns, kind="stable")].tolist())
+    in_turns = [image for turn in zip_longest(*rows) for image in turn if image is not None]
+    return np.sort(np.array(in_turns[:count], np.intp))
 
 
 def cross_scores(
