@@ -27,6 +27,7 @@ from deid.training.images import ImageStore
 from deid.training.loop import Batch, BoundToData, Run
 from deid.training.pairs import PKSampler, group_names
 from deid.training.reid_losses import verification_loss
+from deid.training.split import near_duplicates
 from deid.training.verification import fair_pairs
 
 _SINGLE_WEIGHT = 0.3
@@ -104,7 +105,7 @@ class AttackerTask(BoundToData):
             paired_share=settings.paired_share,
         )
         store = validation.originals
-        self._pairs = [both_ways(pairs) for pairs in fair_pairs(store)]
+        self._pairs = [both_ways(pairs) for pairs in fair_pairs(store, near_duplicates(store.images))]
         self.steps_per_epoch = settings.steps_per_epoch
 
     def modules(self) -> Mapping[str, nn.Module]:

@@ -14,7 +14,7 @@ from deid.training.options import LoopOptions, differing
 
 _OPTIONS = "options.json"
 _CHECKPOINTS = "checkpoints"
-_OWN = (_OPTIONS, _CHECKPOINTS, "log.jsonl", "log.csv", "sheets", "tensorboard")
+_OWN = (_OPTIONS, _CHECKPOINTS, "log.jsonl", "log.csv", "sheets", "tensorboard", "attackers")
 
 
 class RunFolder:

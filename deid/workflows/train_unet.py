@@ -152,14 +152,17 @@ def train_unet(
     """
     import torch
 
+    from deid.networks.architectures import build
     from deid.training.dataset import load_dataset, read_samples
     from deid.training.export import Description, export_model
     from deid.training.loop import fit
-    from deid.training.scrub_figures import measure_anonymizer
+    from deid.training.scrub_figures import attacked_pairs, measure_anonymizer
 
+    built = _built(options.attacker, options.size)
     classifier = _classifier(options.classifier)
     dataset = load_dataset(read_samples(data, options), options)
     say(f"images: {dataset.store.report}")
+    attacked_pairs(dataset.test)  # data that cannot be measured are refused now, not after the training
     torch.manual_seed(options.seed)
     arguments = _arguments(options)
     network = _anonymizer(arguments, dataset, options)
@@ -176,12 +179,12 @@ def train_unet(
         classifier.cpu().eval(),
         cells["test"],
         dataset,
-        lambda: _recogniser(options.attacker, options.size),
+        lambda: build(*built),
         _measure_settings(options),
         out / "attackers",
         say,
     )
-    job, built = "train-unet", _built(options.attacker, options.size)
+    job = "train-unet"
     with_whom = (options.classifier, *(name for name in options.critics if name not in _BUILT_IN))
     companions = tuple(dict.fromkeys(Path(given).name for given in with_whom))
     made = Description(
