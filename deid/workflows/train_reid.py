@@ -118,12 +118,14 @@ def train_reid(
     from deid.training.export import Description, export_model
     from deid.training.loop import fit
     from deid.training.recognition import RecognitionTask
+    from deid.training.run_folder import RunFolder
 
+    RunFolder(out).check(options)
     architecture = _architecture(options)
     torch.manual_seed(options.seed)
     network = build(*architecture)
     teacher = _teacher(options, say)
-    dataset = load_dataset(read_samples(data, options), options)
+    dataset = load_dataset(read_samples(data, options), options, say)
     say(f"images: {dataset.store.report}")
     task = RecognitionTask(
         network, dataset.train, dataset.validation, _settings(options), dataset.digest(), teacher

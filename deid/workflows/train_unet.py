@@ -87,6 +87,7 @@ class UnetOptions(ModelOptions):
     )
     critics: Words = Field(
         default=("compact", "siamese"),
+        min_length=1,
         description="critics, between commas: compact, siamese or mami from random weights, or models",
     )
     encoder: str = Field(
@@ -95,6 +96,7 @@ class UnetOptions(ModelOptions):
     depth: int = Field(default=4, ge=3, le=5, description="stages of the encoder")
     operators: Words = Field(
         default=("ksame", "residual", "warp"),
+        min_length=1,
         description="what may be done to an image: ksame, residual, warp",
     )
     templates: int = Field(default=64, ge=1, le=4096, description="templates of ksame")
@@ -156,11 +158,13 @@ def train_unet(
     from deid.training.dataset import load_dataset, read_samples
     from deid.training.export import Description, export_model
     from deid.training.loop import fit
+    from deid.training.run_folder import RunFolder
     from deid.training.scrub_figures import attacked_pairs, measure_anonymizer
 
+    RunFolder(out).check(options)
     built = _built(options.attacker, options.size)
     classifier = _classifier(options.classifier)
-    dataset = load_dataset(read_samples(data, options), options)
+    dataset = load_dataset(read_samples(data, options), options, say)
     say(f"images: {dataset.store.report}")
     attacked_pairs(dataset.test)  # data that cannot be measured are refused now, not after the training
     torch.manual_seed(options.seed)
@@ -261,8 +265,10 @@ def _anonymizer(arguments: Mapping[str, Any], dataset: Dataset, options: UnetOpt
 
     try:
         network = Anonymizer(**arguments)
-    except (ValueError, KeyError) as error:
-        raise UsageError(f"the U-Net cannot be built: {error}") from None
+    except (ValueError, KeyError, RuntimeError) as error:  # the last is timm's, for a name that it lacks
+        raise UsageError(
+            f"the U-Net cannot be built from --size, --encoder, --depth and --operators: {error}"
+        ) from None
     for operator in network.operators.values():
         if isinstance(operator, KSame):
             operator.set_templates(mean_templates(dataset.train, options.templates, options.k, options.seed))
@@ -302,11 +308,12 @@ def _task(
     from deid.training.pairs import group_names
     from deid.training.scrub_checks import ScrubCheck
     from deid.training.scrubbing import ScrubbingImages, ScrubbingTask
+    from deid.training.split import near_duplicates
 
     store = dataset.train
     labels = dataset.store.labels(classifier.findings)[dataset.split.train]
     images = ScrubbingImages(store, group_names(store), labels)
-    check = ScrubCheck(dataset.validation, cells)
+    check = ScrubCheck(dataset.validation, cells, near_duplicates(dataset.validation.images))
     return ScrubbingTask(network, critics, classifier, images, check, _settings(options), dataset.digest())
 
 

@@ -206,8 +206,17 @@ def test_lists_come_from_flags_and_yaml(tmp_path):
     assert read_options(UnetOptions, config, {"critics": "compact, mami"}).critics == ("compact", "mami")
     assert read_options(UnetOptions, config, {}).strengths == (0.2, 1.0)
     assert read_options(UnetOptions, None, {"strengths": "0.5,1"}).strengths == (0.5, 1.0)
-    with pytest.raises(UsageError, match="strengths"):
-        read_options(UnetOptions, None, {"strengths": "strong"})
+    for name, given in (("strengths", "strong"), ("strengths", ""), ("critics", ""), ("operators", "")):
+        with pytest.raises(UsageError, match=name):
+            read_options(UnetOptions, None, {name: given})
+
+
+def test_a_run_folder_with_other_things_is_refused_before_images_are_read(data, classifier, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    said = []
+    with pytest.raises(UsageError, match="holds other files and no run"):
+        train_unet(data, tmp_path, options(classifier), said.append)
+    assert not said
 
 
 def test_without_data_it_says_what_it_needs():
@@ -223,6 +232,7 @@ def test_without_data_it_says_what_it_needs():
         ({"operators": ("swirl",)}, "no operator is called swirl"),
         ({"critics": ("nobody",)}, "there is no model nobody"),
         ({"size": 36}, "must be a multiple of 8"),
+        ({"encoder": "tu-nonsense"}, "cannot be built from --size, --encoder"),
         ({"k": 2000}, "templates are means over 2000 patients"),
     ],
 )
