@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 
 from deid.reid.metrics import ScoredPairs, roc_auc
 
+MOST_PAIRS = 500_000
+
 
 @dataclass(frozen=True, eq=False)
 class FairPairs:
-    """All pairs of one source that differ in nothing but the person: view, size and finding group are alike.
+    """Pairs of one source that differ in nothing but the person: view, size and finding group are alike.
+
+    They are all there are, but for what `candidates` leaves out in a group of many images.
 
     Attributes:
         source: The source.
@@ -56,6 +60,43 @@ class FairPairs:
     def auc(self, scores: NDArray[np.floating]) -> float:
         """ROC AUC of scores `[pair]`."""
         return roc_auc(scores, self.genuine, self.weights)
+
+
+def candidates(
+    patients: NDArray[np.intp], limit: int = MOST_PAIRS, seed: int = 0
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All pairs of the images of a group; of more than `limit`, all of one patient and some of two by lot.
+
+    Each patient then draws as many impostor pairs as any other (`limit` by the number of patients), between
+    one of their images and one of anybody else's; a pair that is drawn twice counts once.
+
+    Args:
+        patients: Patient of each image as a number, `[image]`.
+        limit: Pairs up to which none is left out, and about the number of impostor pairs beyond.
+        seed: Of the lot.
+
+    Returns:
+        Indices of the two images, the lower first, `[pair]` each.
+    """
+    count = len(patients)
+    if count * (count - 1) // 2 <= limit:
+        return np.triu_indices(count, 1)
+    order = np.argsort(patients, kind="stable")
+    starts = np.flatnonzero(np.diff(patients[order], prepend=-1))
+    sizes = np.diff(starts, append=count)
+    pairs = [
+        order[start + np.stack(np.triu_indices(size, 1))] for start, size in zip(starts, sizes, strict=True)
+    ]
+    if len(starts) > 1:
+        random = np.random.default_rng(seed)
+        drawing = np.repeat(np.arange(len(starts)), max(1, limit // len(starts)))
+        own = starts[drawing] + random.integers(sizes[drawing])
+        other = random.integers(count - sizes[drawing])
+        other += np.where(other >= starts[drawing], sizes[drawing], 0)
+        pairs.append(order[np.stack([own, other])])
+    low, high = np.sort(np.concatenate(pairs, axis=1), axis=0)
+    first, second = np.divmod(np.unique(low * count + high), count)
+    return first, second
 
 
 def both_ways(pairs: FairPairs) -> FairPairs:

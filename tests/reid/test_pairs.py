@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deid.reid.pairs import FairPairs, both_ways, evenly_chosen, probing
+from deid.reid.pairs import FairPairs, both_ways, candidates, evenly_chosen, probing
 
 
 def every_pair(patients, first_image=0, source="hospital", weights=None):
@@ -52,3 +52,32 @@ def test_the_choice_depends_on_the_seed_only():
     assert evenly_chosen(pairs, 8, seed=1).tolist() == evenly_chosen(pairs, 8, seed=1).tolist()
     assert evenly_chosen(pairs, 8, seed=1).tolist() != evenly_chosen(pairs, 8, seed=2).tolist()
     assert len(evenly_chosen(pairs, 0, seed=1)) == 0 and len(evenly_chosen([], 5, seed=1)) == 0
+
+
+def test_all_pairs_are_candidates_up_to_the_limit():
+    patients = np.array([0, 0, 1, 2, 2])
+    for one, other in zip(candidates(patients, limit=10), np.triu_indices(5, 1), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_beyond_the_limit_genuine_pairs_stay_and_patients_draw_impostors_alike():
+    random = np.random.default_rng(0)
+    patients = random.permutation(np.repeat(np.arange(50), random.integers(1, 9, 50)))
+    first, second = candidates(patients, limit=1000, seed=1)
+    assert (first < second).all() and len(np.unique(first * len(patients) + second)) == len(first)
+    genuine = patients[first] == patients[second]
+    sizes = np.bincount(patients)
+    assert genuine.sum() == (sizes * (sizes - 1) // 2).sum()
+    assert 900 < (~genuine).sum() <= 1000
+    taking_part = np.bincount(patients[first[~genuine]], minlength=50)
+    taking_part += np.bincount(patients[second[~genuine]], minlength=50)
+    assert taking_part.min() >= 15  # 20 drawn by each, fewer where a pair was drawn twice
+    again = candidates(patients, limit=1000, seed=1)
+    assert (first == again[0]).all() and (second == again[1]).all()
+    other, _ = candidates(patients, limit=1000, seed=2)
+    assert len(other) != len(first) or (other != first).any()
+
+
+def test_one_patient_alone_has_genuine_pairs_only():
+    first, second = candidates(np.zeros(6, int), limit=10)
+    assert len(first) == 15 and (first < second).all()
