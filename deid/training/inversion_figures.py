@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from deid.core.model_card import Metric
 from deid.networks.anonymizer import Anonymizer
 from deid.networks.inversion import fixed_point, gradient_descent
 from deid.reid.metrics import Interval, patient_bootstrap
 from deid.reid.pairs import FairPairs, evenly_chosen, probing
-from deid.training.attacker import AttackImages, attack_scores
+from deid.training.attacker import Attack, AttackImages
 from deid.training.card import metric
 from deid.training.images import ImageStore
 
@@ -25,7 +25,7 @@ _AT_ONCE = 64
 
 def inversion_metrics(
     network: Anonymizer,
-    attacker: nn.Module,
+    attacker: Attack,
     images: AttackImages,
     pairs: Sequence[FairPairs],
     strength: float,
@@ -60,7 +60,7 @@ def inversion_metrics(
         whole[chosen] = back
         after = replace(scrubbed, images=whole)
         title = f"{name}, strength {strength:g}"
-        scores = attack_scores(attacker, AttackImages(test, [after]), own)
+        scores = attacker.scores(AttackImages(test, [after]), own)
         for each, similarity in zip(own, scores, strict=True):
             probes = np.unique(each.second)
             of = (test.subset(probes), "test", each.source)

@@ -19,7 +19,7 @@ from deid.networks.familiarity import altered
 from deid.networks.similarity import peak_signal_to_noise, structural_similarity
 from deid.reid.metrics import Interval, patient_bootstrap, percentile_interval
 from deid.reid.pairs import FairPairs, both_ways
-from deid.training.attacker import AttackerTask, AttackImages, AttackSettings, attack_scores
+from deid.training.attacker import Attack, AttackerTask, AttackImages, AttackSettings
 from deid.training.card import metric
 from deid.training.dataset import Dataset
 from deid.training.diagnosis_figures import Cell
@@ -62,12 +62,12 @@ class AnonymizerFigures:
 
     Attributes:
         metrics: For the record.
-        attackers: By strength, the network that was trained on the scrubbed images; 0 is the ceiling's, which
+        attackers: By strength, the one that was trained on the scrubbed images; 0 is the ceiling's, which
             was trained on originals.
     """
 
     metrics: tuple[Metric, ...]
-    attackers: dict[float, nn.Module]
+    attackers: dict[float, Attack]
 
 
 def attacked_pairs(test: ImageStore) -> list[FairPairs]:
@@ -110,7 +110,7 @@ def measure_anonymizer(
     attackers, metrics = {0.0: ceiling}, list(_familiar(network, test))
     highest = dict(_attacked(ceiling, AttackImages(test, [test]), pairs))
     metrics += [
-        _figure("re-trained attacker, original to original, ROC AUC (ceiling)", test, p, found)
+        _figure(f"{ceiling.name}, original to original, ROC AUC (ceiling)", test, p, found)
         for p, found in highest.items()
     ]
     metrics += _kept(cells, read_findings(classifier, test), test, "original")
@@ -121,7 +121,7 @@ def measure_anonymizer(
         at, sides = f"strength {strength:g}", AttackImages(test, [scrubbed])
         for each, found in _attacked(attackers[strength], sides, pairs):
             metrics.append(
-                _figure(f"re-trained attacker, original to scrubbed, ROC AUC, {at}", test, each, found)
+                _figure(f"{attackers[strength].name}, original to scrubbed, ROC AUC, {at}", test, each, found)
             )
             metrics += _excess(found, highest[each], test, each, at)
         metrics += inversion_metrics(
@@ -154,7 +154,7 @@ def _trained(
     strength: float,
     settings: MeasureSettings,
     folder: Path,
-) -> nn.Module:
+) -> Attack:
     """An attacker that has learned from images scrubbed at a strength; from originals at 0."""
 
     def sides(store: ImageStore, seed: int, versions: int) -> AttackImages:
@@ -168,8 +168,8 @@ def _trained(
     attacker = make_attacker()
     task = AttackerTask(attacker, train, validation, settings.attack)
     name = f"attacker-{strength:g}-{_digest(attacker, train, validation, settings)[:12]}"
-    fit(task, settings.loop, folder / name)
-    return attacker.cpu().eval()
+    report = fit(task, settings.loop, folder / name)
+    return Attack.of(attacker.cpu().eval(), report.best)
 
 
 def _digest(
@@ -189,9 +189,9 @@ def _digest(
 
 
 def _attacked(
-    attacker: nn.Module, images: AttackImages, pairs: Sequence[FairPairs]
+    attacker: Attack, images: AttackImages, pairs: Sequence[FairPairs]
 ) -> Iterator[tuple[FairPairs, Interval]]:
-    for each, scores in zip(pairs, attack_scores(attacker, images, pairs), strict=True):
+    for each, scores in zip(pairs, attacker.scores(images, pairs), strict=True):
         yield each, patient_bootstrap(each.scored(scores), weights=each.weights)
 
 

@@ -58,6 +58,9 @@ _ATTACKER = (
     "strength: it was trained on such images with keys of its own, and serves the audit as an attacker."
 )
 _ATTACKER_LIMITS = ("It knows one anonymizer. Against another a new attacker must be trained.",)
+_VERIFICATION = (
+    "Figures by verification are of what it says of two images; an audit compares its embeddings by cosine."
+)
 
 _BUILT_IN = ("compact", "siamese", "mami")
 _FITTED = 4096  # images of a part, at most, that say what is familiar
@@ -197,10 +200,9 @@ def train_unet(
     export_model(model, network, made, dataset, options, report, figures.metrics)
     strongest = figures.attackers[max(figures.attackers)]
     found = tuple(each for each in figures.metrics if "attacker" in each.name)
-    made = Description(
-        job, ModelKind.ATTACKER, *built, _ATTACKER, _ATTACKER_LIMITS, companions=(options.name,)
-    )
-    export_model(attacker, strongest, made, dataset, options, report, found)
+    limits = _ATTACKER_LIMITS if strongest.comparison == "cosine" else (*_ATTACKER_LIMITS, _VERIFICATION)
+    made = Description(job, ModelKind.ATTACKER, *built, _ATTACKER, limits, companions=(options.name,))
+    export_model(attacker, strongest.network, made, dataset, options, report, found)
     return TrainedUnet(model, report, figures.metrics, attacker)
 
 
