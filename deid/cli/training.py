@@ -122,13 +122,16 @@ def command(
 ) -> None:
     """Train and say what came of it; the function of every `TrainingCommand`."""
     from deid.core.errors import UsageError
+    from deid.training.device import explained_memory
     from deid.training.options import read_options
 
     assert isinstance(context.command, TrainingCommand)
     needed, options, train = context.command.load()
     if data is None or out is None:
         raise UsageError(needed)
-    trained = train(data, out, read_options(options, config, context.meta[_FLAGS]), say)
+    given = read_options(options, config, context.meta[_FLAGS])
+    with explained_memory():
+        trained = train(data, out, given, say)
     _print_trained(trained, as_json=as_json)
 
 

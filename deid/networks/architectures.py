@@ -84,5 +84,6 @@ def build(architecture: str, arguments: Mapping[str, object], device: str = "cpu
     except Exception as error:  # noqa: BLE001 - arguments are a stranger's, and constructors raise anything
         raise UsageError(
             f"the architecture {architecture} cannot be built from its arguments "
-            f"({type(error).__name__}: {ascii(str(error))[:200]}); correct them in model.json."
+            f"({type(error).__name__}: {ascii(str(error))[:200]}); correct the options of the training, or "
+            "the model.json that names them."
         ) from None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,7 +28,11 @@ from deid.training.images import ImageStore
 from deid.training.loop import Batch, BoundToData, Run
 from deid.training.pairs import PKSampler, group_names
 from deid.training.reid_losses import verification_loss
-from deid.training.verification import fair_pairs
+from deid.training.split import near_duplicates
+from deid.training.verification import fair_pairs, verified
+
+Comparison = Literal["cosine", "verification"]
+"""How two images are compared: by their embeddings alone, or by what a `SiameseResNet` says of both."""
 
 _SINGLE_WEIGHT = 0.3
 
@@ -66,6 +71,8 @@ class AttackSettings:
         weight_decay: Of matrices and kernels.
         steps_per_epoch: Steps between two validations.
         augmentation: How images are changed on both sides; None leaves them.
+        verification: Whether a `SiameseResNet` may compare by its verification, where that does better on the
+            validation patients; otherwise by cosine, which is what a search in a large gallery can do.
     """
 
     patients: int = 32
@@ -74,6 +81,7 @@ class AttackSettings:
     weight_decay: float = 0.05
     steps_per_epoch: int = 60
     augmentation: Augmentation | None = field(default_factory=Augmentation)
+    verification: bool = True
 
 
 class AttackerTask(BoundToData):
@@ -104,7 +112,7 @@ class AttackerTask(BoundToData):
             paired_share=settings.paired_share,
         )
         store = validation.originals
-        self._pairs = [both_ways(pairs) for pairs in fair_pairs(store)]
+        self._pairs = [both_ways(pairs) for pairs in fair_pairs(store, near_duplicates(store.images))]
         self.steps_per_epoch = settings.steps_per_epoch
 
     def modules(self) -> Mapping[str, nn.Module]:
@@ -151,12 +159,21 @@ class AttackerTask(BoundToData):
         return images if how is None else augment(images, generator, how)
 
     def validate(self, run: Run) -> Mapping[str, float]:
-        """The AUC of each source, original to scrubbed, and their mean."""
-        scores = attack_scores(self.network, self._validation, self._pairs, run.device)
-        found = {
-            f"auc ({pairs.source})": pairs.auc(own) for pairs, own in zip(self._pairs, scores, strict=True)
-        }
-        return {"auc": float(np.mean(list(found.values())))} | found
+        """The AUC of each source, original to scrubbed, and their mean; the better of two ways to compare."""
+        ways: list[Comparison] = ["cosine"]
+        if self._settings.verification and isinstance(self.network, SiameseResNet):
+            ways.append("verification")
+        found, means = {}, {}
+        for way in ways:
+            scores = attack_scores(self.network, self._validation, self._pairs, run.device, way)
+            found[way] = {
+                f"auc ({pairs.source})": pairs.auc(own)
+                for pairs, own in zip(self._pairs, scores, strict=True)
+            }
+            means[way] = float(np.mean(list(found[way].values())))
+        best = max(means, key=lambda way: means[way])
+        of_ways = {f"auc by {way}": mean for way, mean in means.items()} if len(ways) > 1 else {}
+        return {"auc": means[best]} | of_ways | found[best]
 
     def sheet(self, run: Run) -> None:
         """There is nothing to see."""
@@ -195,9 +212,49 @@ def paired_verification(network: SiameseResNet, one: Tensor, other: Tensor) -> T
 
 
 def attack_scores(
-    network: nn.Module, images: AttackImages, pairs: Sequence[FairPairs], device: torch.device | str = "cpu"
+    network: nn.Module,
+    images: AttackImages,
+    pairs: Sequence[FairPairs],
+    device: torch.device | str = "cpu",
+    comparison: Comparison = "cosine",
 ) -> list[NDArray[np.float64]]:
     """Scores `[pair]` of pairs from `both_ways`, originals against the first scrubbing."""
-    originals = embed_images(network, images.originals.images, device=device)
-    scrubbed = embed_images(network, images.scrubbed[0].images, device=device)
-    return [cross_scores(each, originals, scrubbed) for each in pairs]
+    by_cosine = comparison == "cosine"
+    originals, scrubbed = (
+        embed_images(network, side.images, device=device, normalise=by_cosine)
+        for side in (images.originals, images.scrubbed[0])
+    )
+    if by_cosine:
+        return [cross_scores(each, originals, scrubbed) for each in pairs]
+    assert isinstance(network, SiameseResNet)
+    return [verified(network, originals, scrubbed, each.first, each.second, device) for each in pairs]
+
+
+@dataclass(frozen=True, eq=False)
+class Attack:
+    """A trained attacker, and how it compares.
+
+    Attributes:
+        network: In eval mode.
+        comparison: What did better on the validation patients.
+    """
+
+    network: nn.Module
+    comparison: Comparison = "cosine"
+
+    @classmethod
+    def of(cls, network: nn.Module, validated: Mapping[str, float]) -> Attack:
+        """By what `AttackerTask.validate` gave in the best epoch."""
+        verification = validated.get("auc by verification", -np.inf)
+        better = verification > validated.get("auc by cosine", np.inf)
+        return cls(network, "verification" if better else "cosine")
+
+    @property
+    def name(self) -> str:
+        """For figures: which comparison of two was taken is said."""
+        two = isinstance(self.network, SiameseResNet)
+        return f"re-trained attacker (by {self.comparison})" if two else "re-trained attacker"
+
+    def scores(self, images: AttackImages, pairs: Sequence[FairPairs]) -> list[NDArray[np.float64]]:
+        """As `attack_scores`."""
+        return attack_scores(self.network, images, pairs, comparison=self.comparison)

@@ -135,6 +135,7 @@ class AttackerTrainer:
             rate=_RATES[self._kind],
             steps_per_epoch=how.steps,
             augmentation=how.augmentation,
+            verification=False,  # an audit searches galleries by products of embeddings
         )
         options = LoopOptions(epochs=how.epochs, seed=seed, device=how.device, workers=1)
         with tempfile.TemporaryDirectory(prefix="attacker-", dir=how.folder) as folder:

@@ -14,6 +14,7 @@ import numpy as np
 from deid.core.errors import UsageError
 from deid.training.images import ImageStore, LoadOptions
 from deid.training.options import ModelOptions
+from deid.training.progress import LoadProgress
 from deid.training.samples import SampleTable, read_manifest
 from deid.training.split import Split, near_duplicates, split_patients
 from deid.training.tree import read_tree
@@ -81,14 +82,14 @@ def read_samples(data: Path, options: ModelOptions) -> SampleTable:
 
 
 def load_dataset(
-    table: SampleTable, options: ModelOptions, progress: Callable[[int], object] | None = None
+    table: SampleTable, options: ModelOptions, say: Callable[[str], None] = lambda _: None
 ) -> Dataset:
     """Read all images and split them.
 
     Args:
         table: The samples.
         options: Of the training.
-        progress: Called with 1 after each sample.
+        say: Receives lines for the user while it takes long.
 
     Raises:
         UsageError: No image can be read, or no patients are left for one of the parts.
@@ -101,7 +102,7 @@ def load_dataset(
         options=how,
         minimum_side=options.minimum_side,
         cache=options.cache,
-        progress=progress,
+        progress=LoadProgress(len(table), say),
     )
     left_out = Counter(table.left_out) + Counter(store.report.left_out)
     store = replace(store, report=replace(store.report, left_out=dict(left_out)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -188,6 +188,24 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name == "float16" and device.type == "cpu":
         raise UsageError("--precision float16 needs a GPU; use float32 or bfloat16 on a CPU.")
     return name
+
+
+@contextmanager
+def explained_memory() -> Iterator[None]:
+    """Says what to do when memory is not enough before or after the steps of a training.
+
+    Raises:
+        UsageError: It was not.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UsageError(
+            "memory was not enough; the last checkpoint of the run, if there is one, is kept. Give fewer "
+            "--jobs, or a smaller --size or fewer images (--sources, --modalities) and a new --out."
+        ) from None
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from deid.core.errors import UsageError
 from deid.training.checkpoint import is_finite
@@ -293,7 +294,7 @@ class _Training:
         self._load_modules(tree)
         try:
             for name, optimizer in self._run.optimizers.items():
-                optimizer.load_state_dict(tree["optimizers"][name])
+                _load_moments(optimizer, tree["optimizers"][name])
             self._engine.load_state(tree["engine"])
             state = _State(**tree["loop"])
         except (KeyError, ValueError, TypeError, RuntimeError):
@@ -335,6 +336,16 @@ class _Training:
         self.state.seconds_outside += time.perf_counter() - begin
 
 
+def _load_moments(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Take back what an optimizer has gathered; its rates and decays stay those of the options of now."""
+    settings = [
+        {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
+    ]
+    optimizer.load_state_dict(state)
+    for group, own in zip(optimizer.param_groups, settings, strict=True):
+        group.update(own)
+
+
 def _misfit() -> UsageError:
     return UsageError(
         "--out: the checkpoint of the run does not fit these options (another network or optimizer); use the "
@@ -352,6 +363,6 @@ def _explained_memory(state: _State) -> Iterator[None]:
             raise
         raise UsageError(
             f"memory was not enough at step {state.step + 1}; the last checkpoint is kept. Give a smaller "
-            "--batch, --size or network, or fewer --workers, and add --resume force to go on from that "
-            "checkpoint."
+            "batch (--batch; of train-reid --patients or --images) or fewer --workers, and add --resume "
+            "force to go on from that checkpoint. A smaller --size or network needs a new --out."
         ) from None

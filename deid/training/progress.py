@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -13,6 +13,28 @@ if TYPE_CHECKING:
 
 _SHOWN = 4  # losses in the bar
 _QUIET_SECONDS = 60.0  # between two plain lines within an epoch
+_LOADING_SECONDS = 10.0
+
+
+class LoadProgress:
+    """Says now and then how many files are read; call it after each.
+
+    Args:
+        total: How many there are.
+        say: Receives lines for the user.
+        seconds: Between two lines.
+    """
+
+    def __init__(self, total: int, say: Callable[[str], None], seconds: float = _LOADING_SECONDS) -> None:
+        self._total, self._say, self._seconds = total, say, seconds
+        self._done, self._said = 0, time.monotonic()
+
+    def __call__(self, count: int) -> None:
+        """So many more are read."""
+        self._done += count
+        if time.monotonic() - self._said >= self._seconds and self._done < self._total:
+            self._said = time.monotonic()
+            self._say(f"reading images: {self._done} of {self._total}")
 
 
 class TrainingProgress:

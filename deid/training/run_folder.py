@@ -14,7 +14,7 @@ from deid.training.options import LoopOptions, differing
 
 _OPTIONS = "options.json"
 _CHECKPOINTS = "checkpoints"
-_OWN = (_OPTIONS, _CHECKPOINTS, "log.jsonl", "log.csv", "sheets", "tensorboard")
+_OWN = (_OPTIONS, _CHECKPOINTS, "log.jsonl", "log.csv", "sheets", "tensorboard", "attackers")
 
 
 class RunFolder:
@@ -36,14 +36,8 @@ class RunFolder:
         Raises:
             UsageError: It holds something else, or a run with other options.
         """
+        self.check(options)
         try:
-            old = self._options()
-            if old is None and self.path.exists() and any(self.path.iterdir()):
-                raise UsageError(
-                    "--out: the folder holds other files and no run; give a new or an empty folder."
-                )
-            if old is not None and options.resume == "auto":
-                _refuse_other(old, options)
             if not self._is_main:
                 return
             if options.resume == "never":
@@ -53,6 +47,23 @@ class RunFolder:
             (self.path / _OPTIONS).write_text(text + "\n", "utf-8")
         except OSError as error:
             raise UsageError(f"--out: the run folder cannot be made or written: {strerror(error)}.") from None
+
+    def check(self, options: LoopOptions) -> None:
+        """Whether a run with these options may begin or go on here; nothing is written.
+
+        Raises:
+            UsageError: It holds something else, or a run with other options.
+        """
+        try:
+            old = self._options()
+            if old is None and self.path.exists() and any(self.path.iterdir()):
+                raise UsageError(
+                    "--out: the folder holds other files and no run; give a new or an empty folder."
+                )
+        except OSError as error:
+            raise UsageError(f"--out: the run folder cannot be read: {strerror(error)}.") from None
+        if old is not None and options.resume == "auto":
+            _refuse_other(old, options)
 
     def save(self, name: str, state: dict[str, Any]) -> None:
         """Keep a checkpoint ("last" or "best")."""

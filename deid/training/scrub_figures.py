@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,28 +10,29 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from deid.core.model_card import Metric
 from deid.networks.anonymizer import Anonymizer
 from deid.networks.classifier import Classifier
 from deid.networks.familiarity import altered
-from deid.networks.inversion import fixed_point, gradient_descent
 from deid.networks.similarity import peak_signal_to_noise, structural_similarity
 from deid.reid.metrics import Interval, patient_bootstrap, percentile_interval
 from deid.reid.pairs import FairPairs, both_ways
-from deid.training.attacker import AttackerTask, AttackImages, AttackSettings, attack_scores
+from deid.training.attacker import Attack, AttackerTask, AttackImages, AttackSettings
 from deid.training.card import metric
 from deid.training.dataset import Dataset
 from deid.training.diagnosis_figures import Cell
 from deid.training.images import ImageStore
+from deid.training.inversion_figures import inversion_metrics
 from deid.training.loop import fit
 from deid.training.options import LoopOptions
+from deid.training.prefetch import step_generator
 from deid.training.scrub_checks import read_findings, scrub_store
+from deid.training.split import near_duplicates
 from deid.training.verification import fair_pairs
 
-_TRAIN_SEED, _VALIDATION_SEED, _TEST_SEED, _GUESS_SEED = 101, 202, 303, 404
-_AT_ONCE = 64
+_TRAIN_SEED, _VALIDATION_SEED, _TEST_SEED = 101, 202, 303
 _CHANCE = 0.5
 
 
@@ -44,7 +46,7 @@ class MeasureSettings:
             from.
         loop: How long an attacker learns.
         attack: How.
-        inverted: Test images to invert at most (of patients with several); 0 for none.
+        inverted: Test images to invert at most, see `deid.reid.pairs.evenly_chosen`; 0 for none.
     """
 
     strengths: Sequence[float]
@@ -60,12 +62,21 @@ class AnonymizerFigures:
 
     Attributes:
         metrics: For the record.
-        attackers: By strength, the network that was trained on the scrubbed images; 0 is the ceiling's, which
+        attackers: By strength, the one that was trained on the scrubbed images; 0 is the ceiling's, which
             was trained on originals.
     """
 
     metrics: tuple[Metric, ...]
-    attackers: dict[float, nn.Module]
+    attackers: dict[float, Attack]
+
+
+def attacked_pairs(test: ImageStore) -> list[FairPairs]:
+    """The pairs that are measured, of each source.
+
+    Raises:
+        UsageError: There are none.
+    """
+    return [both_ways(each) for each in fair_pairs(test, near_duplicates(test.images))]
 
 
 def measure_anonymizer(
@@ -80,63 +91,70 @@ def measure_anonymizer(
 ) -> AnonymizerFigures:
     """Measure on the test patients, once.
 
+    An attacker's start depends on the seed and the strength only, so who measures a finished run again, with
+    the attackers deleted, gets the same figures.
+
     Args:
         network: The anonymizer.
         classifier: The frozen reader.
         cells: Findings of the test images that can be measured.
         dataset: Attackers learn from its training patients and are chosen on its validation patients.
-        make_attacker: Gives a new attacker with random weights.
+        make_attacker: Gives a new attacker with random weights, by torch's global random numbers.
         settings: How thoroughly.
         folder: For the runs of the attackers.
         say: Receives lines for the user.
     """
     test = dataset.test
-    pairs = [both_ways(each) for each in fair_pairs(test)]
-    ceiling = _trained(make_attacker(), network, dataset, 0.0, settings, folder)
+    pairs = attacked_pairs(test)
+    ceiling = _trained(make_attacker, network, dataset, 0.0, settings, folder)
     attackers, metrics = {0.0: ceiling}, list(_familiar(network, test))
     highest = dict(_attacked(ceiling, AttackImages(test, [test]), pairs))
     metrics += [
-        _figure("re-trained attacker, original to original, ROC AUC (ceiling)", test, p, found)
+        _figure(f"{ceiling.name}, original to original, ROC AUC (ceiling)", test, p, found)
         for p, found in highest.items()
     ]
     metrics += _kept(cells, read_findings(classifier, test), test, "original")
     for strength in settings.strengths:
         say(f"measuring at strength {strength:g}")
         scrubbed = scrub_store(network, test, strength, _TEST_SEED)
-        attackers[strength] = _trained(make_attacker(), network, dataset, strength, settings, folder)
-        at = f"strength {strength:g}"
-        for each, found in _attacked(attackers[strength], AttackImages(test, [scrubbed]), pairs):
+        attackers[strength] = _trained(make_attacker, network, dataset, strength, settings, folder)
+        at, sides = f"strength {strength:g}", AttackImages(test, [scrubbed])
+        for each, found in _attacked(attackers[strength], sides, pairs):
             metrics.append(
-                _figure(f"re-trained attacker, original to scrubbed, ROC AUC, {at}", test, each, found)
+                _figure(f"{attackers[strength].name}, original to scrubbed, ROC AUC, {at}", test, each, found)
             )
-            metrics.append(
-                _figure(
-                    f"excess over chance as a share of the ceiling's, {at}",
-                    test,
-                    each,
-                    excess(found, highest[each]),
-                )
-            )
-        metrics += _inverted(network, ceiling, dataset, scrubbed, strength, settings.inverted)
+            metrics += _excess(found, highest[each], test, each, at)
+        metrics += inversion_metrics(
+            network, ceiling, sides, pairs, strength, settings.inverted, settings.loop.seed
+        )
         metrics += _kept(cells, read_findings(classifier, scrubbed), test, at)
         metrics += _pictures(test, scrubbed, at)
     return AnonymizerFigures(tuple(metrics), attackers)
 
 
+def _excess(
+    found: Interval, ceiling: Interval, test: ImageStore, pairs: FairPairs, at: str
+) -> Iterator[Metric]:
+    """`excess`, where there is a ceiling to speak of: its interval lies above chance."""
+    if ceiling.low > _CHANCE:
+        name = f"excess over chance as a share of the ceiling's, {at}"
+        yield _figure(name, test, pairs, excess(found, ceiling))
+
+
 def excess(found: Interval, ceiling: Interval) -> Interval:
-    """(AUC - 0.5) / (ceiling - 0.5); the interval takes the ceiling as given."""
-    span = max(ceiling.value - _CHANCE, 1e-6)
+    """(AUC - 0.5) / (ceiling - 0.5); the interval takes the ceiling, which is above 0.5, as given."""
+    span = ceiling.value - _CHANCE
     return Interval(*((end - _CHANCE) / span for end in (found.value, found.low, found.high)))
 
 
 def _trained(
-    attacker: nn.Module,
+    make_attacker: Callable[[], nn.Module],
     network: Anonymizer,
     dataset: Dataset,
     strength: float,
     settings: MeasureSettings,
     folder: Path,
-) -> nn.Module:
+) -> Attack:
     """An attacker that has learned from images scrubbed at a strength; from originals at 0."""
 
     def sides(store: ImageStore, seed: int, versions: int) -> AttackImages:
@@ -146,67 +164,39 @@ def _trained(
 
     train = sides(dataset.train, _TRAIN_SEED, settings.versions)
     validation = sides(dataset.validation, _VALIDATION_SEED, 1)
+    torch.manual_seed(step_generator(settings.loop.seed, "attacker", f"{strength:g}").initial_seed())
+    attacker = make_attacker()
     task = AttackerTask(attacker, train, validation, settings.attack)
-    # Of other images another run: a stopped measurement goes on only with what it was made of.
-    fit(task, settings.loop, folder / f"attacker-{strength:g}-{train.digest()[:12]}")
-    return attacker.cpu().eval()
+    name = f"attacker-{strength:g}-{_digest(attacker, train, validation, settings)[:12]}"
+    report = fit(task, settings.loop, folder / name)
+    return Attack.of(attacker.cpu().eval(), report.best)
+
+
+def _digest(
+    attacker: nn.Module, train: AttackImages, validation: AttackImages, settings: MeasureSettings
+) -> str:
+    """SHA-256, in hex, of all that an attacker is made of: with anything else it is another run.
+
+    So a stopped measurement goes on only with what it was made of, and one with other settings is measured
+    beside it.
+    """
+    loop = settings.loop.model_dump(mode="json", exclude=set(settings.loop.FREE))
+    parts = (train.digest(), validation.digest(), settings.attack, sorted(loop.items()))
+    digest = hashlib.sha256(repr(parts).encode())
+    for name, tensor in attacker.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _attacked(
-    attacker: nn.Module, images: AttackImages, pairs: Sequence[FairPairs]
+    attacker: Attack, images: AttackImages, pairs: Sequence[FairPairs]
 ) -> Iterator[tuple[FairPairs, Interval]]:
-    for each, scores in zip(pairs, attack_scores(attacker, images, pairs), strict=True):
+    for each, scores in zip(pairs, attacker.scores(images, pairs), strict=True):
         yield each, patient_bootstrap(each.scored(scores), weights=each.weights)
 
 
 def _figure(name: str, store: ImageStore, pairs: FairPairs, found: Interval) -> Metric:
     return metric(name, found, store.subset(pairs.images), "test", pairs.source)
-
-
-def _inverted(
-    network: Anonymizer,
-    attacker: nn.Module,
-    dataset: Dataset,
-    scrubbed: ImageStore,
-    strength: float,
-    count: int,
-) -> list[Metric]:
-    """AUC of the ceiling's attacker on what inversion makes of scrubbed images, and the error left."""
-    test = dataset.test
-    paired = np.unique(np.concatenate([each.images for each in fair_pairs(test)]))[:count]
-    if not len(paired):
-        return []
-    original, given = test.subset(paired), scrubbed.subset(paired)
-    found = []
-    for name, invert in (("fixed point", fixed_point), ("gradient descent", gradient_descent)):
-        back = _invert_store(network, given, strength, invert)
-        error = (
-            np.abs(back.images.astype(np.float64) - original.images).mean() / np.iinfo(back.images.dtype).max
-        )
-        title = f"inversion by {name}, strength {strength:g}"
-        found.append(metric(f"{title}, mean absolute error, 0..1", _exact(error), original, "test", "all"))
-        for each in (both_ways(one) for one in fair_pairs(original)):
-            (scores,) = attack_scores(attacker, AttackImages(original, [back]), [each])
-            auc = patient_bootstrap(each.scored(scores), weights=each.weights)
-            found.append(_figure(f"{title}, then recognition, ROC AUC", original, each, auc))
-    return found
-
-
-def _invert_store(
-    network: Anonymizer,
-    store: ImageStore,
-    strength: float,
-    invert: Callable[..., Tensor],
-) -> ImageStore:
-    generator = torch.Generator().manual_seed(_GUESS_SEED)
-    top = np.iinfo(store.images.dtype).max
-    parts = []
-    for start in range(0, len(store), _AT_ONCE):
-        images = store.tensor(np.arange(start, min(start + _AT_ONCE, len(store))))
-        noise = network.draw_noise(len(images), generator)
-        back = invert(network.eval(), images, torch.full((len(images),), strength), noise)
-        parts.append(np.rint(back[:, 0].numpy() * top).astype(store.images.dtype))
-    return ImageStore(np.concatenate(parts), store.samples, store.frames, store.sides, store.report)
 
 
 def _familiar(network: Anonymizer, store: ImageStore) -> Iterator[Metric]:

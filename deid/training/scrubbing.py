@@ -253,7 +253,10 @@ def embed(network: nn.Module, images: Tensor) -> Tensor:
 
 
 def even_weights(images: ScrubbingImages) -> Tensor:
-    """How often each image is drawn: in every group of equal labels of a source as often as in any other."""
+    """How often each image is drawn: each group of equal labels of a source by the root of its size.
+
+    So rare groups come more often than they are, and still not the same few images all the time.
+    """
     keys = [
         (sample.source, *labels.tolist())
         for sample, labels in zip(images.store.samples, images.labels, strict=True)

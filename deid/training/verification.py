@@ -24,7 +24,7 @@ from deid.reid.metrics import (
     patient_bootstrap,
     tpr_statistic,
 )
-from deid.reid.pairs import FairPairs, joined
+from deid.reid.pairs import FairPairs, candidates, joined
 from deid.reid.ranking import cmc, search
 from deid.training.images import ImageStore
 from deid.training.pairs import group_names
@@ -40,7 +40,7 @@ def fair_pairs(
     duplicates: Iterable[tuple[int, int]] = (),
     groups: Sequence[str] | None = None,
 ) -> list[FairPairs]:
-    """Every pair of images of one group, by source.
+    """Every pair of images of one group, by source; in large groups, impostors by lot (`candidates`).
 
     Genuine pairs are of different studies (different images where studies are not named), never
     near-duplicates, and patients that near-duplicates join are no impostors of one another. Groups without a
@@ -77,6 +77,7 @@ def pair_scores(
     pairs: FairPairs,
     batch: int = 128,
     device: str | torch.device = "cpu",
+    by_cosine: bool = False,
 ) -> NDArray[np.float64]:
     """Scores `[pair]` of pairs, higher for one patient: the cosine, or what a `SiameseResNet` says of both.
 
@@ -86,21 +87,45 @@ def pair_scores(
         pairs: The pairs.
         batch: Images at once.
         device: Where the network runs.
+        by_cosine: Of a `SiameseResNet`, too.
     """
-    verifier = network if isinstance(network, SiameseResNet) else None
+    verifier = network if isinstance(network, SiameseResNet) and not by_cosine else None
     images = pairs.images
-    embeddings = torch.from_numpy(
-        embed_images(network, store.images[images], batch, device, normalise=verifier is None)
-    )
-    first, second = (torch.from_numpy(np.searchsorted(images, side)) for side in (pairs.first, pairs.second))
+    embeddings = embed_images(network, store.images[images], batch, device, normalise=verifier is None)
+    first, second = (np.searchsorted(images, side) for side in (pairs.first, pairs.second))
+    if verifier is not None:
+        return verified(verifier, embeddings, embeddings, first, second, device)
+    parts = []
+    for at in range(0, len(first), _AT_ONCE):
+        one, other = (torch.from_numpy(embeddings[side[at : at + _AT_ONCE]]) for side in (first, second))
+        parts.append((one * other).sum(dim=1))
+    return torch.cat(parts).numpy().astype(np.float64)
+
+
+def verified(
+    network: SiameseResNet,
+    one: NDArray[np.float32],
+    other: NDArray[np.float32],
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    device: str | torch.device = "cpu",
+) -> NDArray[np.float64]:
+    """What a siamese network says of pairs `[pair]`, higher for one patient.
+
+    Args:
+        network: Verifies pairs; it is on the device.
+        one: Its embeddings `[image, dimension]`, not normalised.
+        other: Of the other side, which may be the same.
+        first: Row of the one, `[pair]`.
+        second: Row of the other, `[pair]`.
+        device: Where the network runs.
+    """
     parts = []
     with torch.inference_mode():
         for at in range(0, len(first), _AT_ONCE):
-            both = [embeddings[side[at : at + _AT_ONCE]] for side in (first, second)]
-            if verifier is None:
-                parts.append((both[0] * both[1]).sum(dim=1))
-            else:
-                parts.append(verifier.verification_logit(*(side.to(device) for side in both)).cpu())
+            own = slice(at, at + _AT_ONCE)
+            both = (torch.from_numpy(side).to(device) for side in (one[first[own]], other[second[own]]))
+            parts.append(network.verification_logit(*both).cpu())
     return torch.cat(parts).numpy().astype(np.float64)
 
 
@@ -130,6 +155,8 @@ def search_figures(
     """Rank-k of one source in a gallery of stated size, by a name that states the chance of guessing, too.
 
     Each image searches the others of its group; the gallery has 50 patients, or those of the smallest group.
+    Where impostors were drawn by lot, another patient answers with the images that were drawn only, which
+    makes finding a little easier.
 
     Args:
         store: The images that the pairs were made of.
@@ -164,8 +191,8 @@ def difference(
 def _pairs_of_group(
     store: ImageStore, images: NDArray[np.intp], people: _People, never: set[tuple[int, int]]
 ) -> FairPairs | None:
-    """All fair pairs among the images of one group; None if one of the two kinds is missing."""
-    rows, columns = np.triu_indices(len(images), 1)
+    """The fair pairs among the images of one group; None if one of the two kinds is missing."""
+    rows, columns = candidates(people.patients[images])
     first, second = images[rows], images[columns]
     fair = people.different_studies(first, second) & np.fromiter(
         (pair not in never for pair in zip(first.tolist(), second.tolist(), strict=True)), bool, len(first)

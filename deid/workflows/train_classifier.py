@@ -97,8 +97,10 @@ def train_classifier(
     from deid.training.diagnosis import DiagnosisTask, LabelledImages
     from deid.training.export import Description, export_model
     from deid.training.loop import fit
+    from deid.training.run_folder import RunFolder
 
-    dataset = load_dataset(read_samples(data, options), options)
+    RunFolder(out).check(options)
+    dataset = load_dataset(read_samples(data, options), options, say)
     findings = options.findings or _common_findings(dataset, options.least)
     say(f"images: {dataset.store.report}; findings: {', '.join(findings)}")
     labels = dataset.store.labels(findings)

@@ -118,12 +118,14 @@ def train_reid(
     from deid.training.export import Description, export_model
     from deid.training.loop import fit
     from deid.training.recognition import RecognitionTask
+    from deid.training.run_folder import RunFolder
 
+    RunFolder(out).check(options)
     architecture = _architecture(options)
     torch.manual_seed(options.seed)
     network = build(*architecture)
     teacher = _teacher(options, say)
-    dataset = load_dataset(read_samples(data, options), options)
+    dataset = load_dataset(read_samples(data, options), options, say)
     say(f"images: {dataset.store.report}")
     task = RecognitionTask(
         network, dataset.train, dataset.validation, _settings(options), dataset.digest(), teacher
@@ -226,6 +228,8 @@ def _settings(options: ReidOptions) -> RecognitionSettings:
 def _measured(network: nn.Module, test: ImageStore, options: ReidOptions) -> tuple[Metric, ...]:
     """Figures of each source that can be measured, and the difference to another model if one was named."""
     from deid.networks.folder import load_network
+    from deid.networks.siamese import SiameseResNet
+    from deid.reid.metrics import patient_bootstrap
     from deid.training.card import metric
     from deid.training.split import near_duplicates
     from deid.training.verification import difference, fair_pairs, figures, pair_scores, search_figures
@@ -239,6 +243,9 @@ def _measured(network: nn.Module, test: ImageStore, options: ReidOptions) -> tup
     for pairs in sources:
         scores = pair_scores(network, test, pairs, options.batch)
         found = figures(pairs, scores) | search_figures(test, pairs, scores)
+        if isinstance(network, SiameseResNet):
+            cosines = pair_scores(network, test, pairs, options.batch, by_cosine=True)
+            found["ROC AUC by cosine"] = patient_bootstrap(pairs.scored(cosines), weights=pairs.weights)
         if rival is not None and options.against is not None:
             minus = difference(pairs, scores, pair_scores(rival, test, pairs, options.batch))
             found[f"ROC AUC minus that of {options.against.name}"] = minus
@@ -253,6 +260,11 @@ def _limits(dataset: Dataset, metrics: Sequence[Metric]) -> list[str]:
         "counts alike.",
         "What it does not recognise, another attacker may: a low score proves nothing.",
     ]
+    if any(found.name == "ROC AUC by cosine" for found in metrics):
+        limits.append(
+            'Figures are of its verification of two images; "by cosine" is of their embeddings alone, as an '
+            "audit compares them."
+        )
     measured = {found.source for found in metrics}
     silent = sorted({sample.source or "not stated" for sample in dataset.store.samples} - measured)
     if silent:

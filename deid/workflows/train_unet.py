@@ -58,6 +58,9 @@ _ATTACKER = (
     "strength: it was trained on such images with keys of its own, and serves the audit as an attacker."
 )
 _ATTACKER_LIMITS = ("It knows one anonymizer. Against another a new attacker must be trained.",)
+_VERIFICATION = (
+    "Figures by verification are of what it says of two images; an audit compares its embeddings by cosine."
+)
 
 _BUILT_IN = ("compact", "siamese", "mami")
 _FITTED = 4096  # images of a part, at most, that say what is familiar
@@ -87,6 +90,7 @@ class UnetOptions(ModelOptions):
     )
     critics: Words = Field(
         default=("compact", "siamese"),
+        min_length=1,
         description="critics, between commas: compact, siamese or mami from random weights, or models",
     )
     encoder: str = Field(
@@ -95,6 +99,7 @@ class UnetOptions(ModelOptions):
     depth: int = Field(default=4, ge=3, le=5, description="stages of the encoder")
     operators: Words = Field(
         default=("ksame", "residual", "warp"),
+        min_length=1,
         description="what may be done to an image: ksame, residual, warp",
     )
     templates: int = Field(default=64, ge=1, le=4096, description="templates of ksame")
@@ -152,14 +157,19 @@ def train_unet(
     """
     import torch
 
+    from deid.networks.architectures import build
     from deid.training.dataset import load_dataset, read_samples
     from deid.training.export import Description, export_model
     from deid.training.loop import fit
-    from deid.training.scrub_figures import measure_anonymizer
+    from deid.training.run_folder import RunFolder
+    from deid.training.scrub_figures import attacked_pairs, measure_anonymizer
 
+    RunFolder(out).check(options)
+    built = _built(options.attacker, options.size)
     classifier = _classifier(options.classifier)
-    dataset = load_dataset(read_samples(data, options), options)
+    dataset = load_dataset(read_samples(data, options), options, say)
     say(f"images: {dataset.store.report}")
+    attacked_pairs(dataset.test)  # data that cannot be measured are refused now, not after the training
     torch.manual_seed(options.seed)
     arguments = _arguments(options)
     network = _anonymizer(arguments, dataset, options)
@@ -176,12 +186,12 @@ def train_unet(
         classifier.cpu().eval(),
         cells["test"],
         dataset,
-        lambda: _recogniser(options.attacker, options.size),
+        lambda: build(*built),
         _measure_settings(options),
         out / "attackers",
         say,
     )
-    job, built = "train-unet", _built(options.attacker, options.size)
+    job = "train-unet"
     with_whom = (options.classifier, *(name for name in options.critics if name not in _BUILT_IN))
     companions = tuple(dict.fromkeys(Path(given).name for given in with_whom))
     made = Description(
@@ -190,10 +200,9 @@ def train_unet(
     export_model(model, network, made, dataset, options, report, figures.metrics)
     strongest = figures.attackers[max(figures.attackers)]
     found = tuple(each for each in figures.metrics if "attacker" in each.name)
-    made = Description(
-        job, ModelKind.ATTACKER, *built, _ATTACKER, _ATTACKER_LIMITS, companions=(options.name,)
-    )
-    export_model(attacker, strongest, made, dataset, options, report, found)
+    limits = _ATTACKER_LIMITS if strongest.comparison == "cosine" else (*_ATTACKER_LIMITS, _VERIFICATION)
+    made = Description(job, ModelKind.ATTACKER, *built, _ATTACKER, limits, companions=(options.name,))
+    export_model(attacker, strongest.network, made, dataset, options, report, found)
     return TrainedUnet(model, report, figures.metrics, attacker)
 
 
@@ -258,8 +267,10 @@ def _anonymizer(arguments: Mapping[str, Any], dataset: Dataset, options: UnetOpt
 
     try:
         network = Anonymizer(**arguments)
-    except (ValueError, KeyError) as error:
-        raise UsageError(f"the U-Net cannot be built: {error}") from None
+    except (ValueError, KeyError, RuntimeError) as error:  # the last is timm's, for a name that it lacks
+        raise UsageError(
+            f"the U-Net cannot be built from --size, --encoder, --depth and --operators: {error}"
+        ) from None
     for operator in network.operators.values():
         if isinstance(operator, KSame):
             operator.set_templates(mean_templates(dataset.train, options.templates, options.k, options.seed))
@@ -299,11 +310,12 @@ def _task(
     from deid.training.pairs import group_names
     from deid.training.scrub_checks import ScrubCheck
     from deid.training.scrubbing import ScrubbingImages, ScrubbingTask
+    from deid.training.split import near_duplicates
 
     store = dataset.train
     labels = dataset.store.labels(classifier.findings)[dataset.split.train]
     images = ScrubbingImages(store, group_names(store), labels)
-    check = ScrubCheck(dataset.validation, cells)
+    check = ScrubCheck(dataset.validation, cells, near_duplicates(dataset.validation.images))
     return ScrubbingTask(network, critics, classifier, images, check, _settings(options), dataset.digest())
 
 

@@ -200,9 +200,25 @@ class OutOfMemoryInBatch(Toy):
 
 @pytest.mark.parametrize("task", [OutOfMemory, OutOfMemoryInBatch])
 def test_too_little_memory_says_what_to_lower(tmp_path, task):
-    with pytest.raises(UsageError, match=r"memory was not enough at step 6.*smaller --batch"):
+    with pytest.raises(UsageError, match=r"at step 6.*--batch.*--patients or --images.*a new --out"):
         train(tmp_path, task())
     assert last(tmp_path)["loop"]["step"] == 4
+
+
+def test_forced_options_of_an_optimizer_hold_and_its_moments_stay(tmp_path):
+    class Decaying(Toy):
+        def __init__(self, decay):
+            super().__init__()
+            self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0.02, weight_decay=decay)
+
+        def optimizers(self):
+            return {"network": self.optimizer}
+
+    train(tmp_path, Decaying(0.5), epochs=1)
+    task, _ = train(tmp_path, Decaying(0.25), epochs=2, resume="force")
+    (group,) = task.optimizer.param_groups
+    assert group["weight_decay"] == 0.25
+    assert {int(state["step"]) for state in task.optimizer.state.values()} == {8}
 
 
 def test_other_errors_of_a_task_are_not_hidden(tmp_path):

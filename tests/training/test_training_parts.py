@@ -17,9 +17,12 @@ from training.toy import train
 
 from deid.core.errors import UsageError
 from deid.training.decay import decayed
+from deid.training.device import explained_memory
 from deid.training.log import RunLog, read_log
 from deid.training.options import LoopOptions, differing, read_options
 from deid.training.prefetch import Prefetch, step_generator
+from deid.training.progress import LoadProgress
+from deid.training.run_folder import RunFolder
 from deid.training.schedule import rate_factor
 from deid.training.sheet import before_after, picture_sheet
 
@@ -206,3 +209,36 @@ def test_several_processes_without_accelerate_are_refused(tmp_path, monkeypatch)
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(UsageError, match=r"mami-deid\[accelerate\]"):
         train(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")]
+)
+def test_memory_that_is_not_enough_outside_the_steps_is_explained(error):
+    with pytest.raises(UsageError, match=r"memory was not enough.*--jobs"), explained_memory():
+        raise error
+    with pytest.raises(RuntimeError, match="shapes"), explained_memory():
+        raise RuntimeError("shapes")
+
+
+def test_reading_of_images_is_told_now_and_then():
+    said = []
+    progress = LoadProgress(3, said.append, seconds=0)
+    for _ in range(3):
+        progress(1)
+    assert said == ["reading images: 1 of 3", "reading images: 2 of 3"]
+    LoadProgress(3, said.append, seconds=60)(1)
+    assert len(said) == 2
+
+
+def test_a_run_folder_is_checked_without_writing_to_it(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.check(LoopOptions())
+    assert not (tmp_path / "run").exists()
+    folder.open(LoopOptions())
+    folder.check(LoopOptions())
+    with pytest.raises(UsageError, match=r"other options \(epochs\)"):
+        folder.check(LoopOptions(epochs=3))
+    (tmp_path / "other").write_text("a file")
+    with pytest.raises(UsageError, match="--out"):
+        RunFolder(tmp_path / "other").check(LoopOptions())

@@ -94,7 +94,10 @@ def test_scores_are_cosines_or_the_verifiers_word():
     images = store.tensor([0, 1, 2])
     with torch.no_grad():
         logits = siamese(images[pairs.first], images[pairs.second])
+        embeddings = torch.nn.functional.normalize(siamese.embed(images))
     np.testing.assert_allclose(pair_scores(siamese, store, pairs), logits.numpy(), atol=1e-5)
+    cosines = (embeddings[pairs.first] * embeddings[pairs.second]).sum(1)
+    np.testing.assert_allclose(pair_scores(siamese, store, pairs, by_cosine=True), cosines.numpy(), atol=1e-5)
 
 
 def test_figures_of_a_recogniser_that_knows_all_and_one_that_knows_nothing():

@@ -99,6 +99,9 @@ def test_other_networks_and_the_paired_difference(critic, data, tmp_path, networ
     before = next(figure for figure in critic.metrics if figure.name == "ROC AUC")
     assert found.value == pytest.approx(figures["ROC AUC"].value - before.value)
     assert found.low <= found.value <= found.high
+    assert ("ROC AUC by cosine" in figures) == (network == "siamese")
+    card = (trained.model / "card.md").read_text()
+    assert ("of its verification of two images" in card) == (network == "siamese")
 
 
 def test_two_models_compared_on_the_same_pairs(critic, data):

@@ -1,11 +1,13 @@
 """``train-unet`` as a user calls it: from a manifest to an anonymizer and its attacker, measured."""
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from training.recognition_sets import blobs
 from typer.testing import CliRunner
 
 from deid.core.errors import UsageError
@@ -13,7 +15,10 @@ from deid.core.model_card import AgeGroup, InputRange, Intensity, ModelKind, Mod
 from deid.networks.classifier import Classifier
 from deid.networks.folder import load_network, save_model
 from deid.pixels.network_range import IntensityRule
+from deid.reid.metrics import Interval
+from deid.reid.pairs import FairPairs
 from deid.training.options import read_options
+from deid.training.scrub_figures import _excess
 from deid.workflows.train_unet import UnetOptions, train_unet
 
 COLUMNS = ("path", "patient_id", "source", "modality", "study", "view", "labels", "licence")
@@ -28,7 +33,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A manifest: each patient has three soft spots of their own, every second one a bright square."""
+    """A manifest of two sources: each patient has three soft spots of their own, every second a square."""
     folder = tmp_path_factory.mktemp("data")
     random = np.random.default_rng(0)
     rows, (down, across) = [], np.mgrid[:32, :32] / 32
@@ -41,7 +46,8 @@ def data(tmp_path_factory):
             name = f"{patient}-{study}.png"
             Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / name)
             labels = "Effusion" if patient % 2 else "No Finding"
-            rows.append((name, f"PAT-{patient}", "phantoms", "DX", str(study), "PA", labels, "CC0-1.0"))
+            source = "others" if 20 <= patient < 40 else "phantoms"
+            rows.append((name, f"PAT-{patient}", source, "DX", str(study), "PA", labels, "CC0-1.0"))
     with (folder / "manifest.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([COLUMNS, *rows])
     return folder
@@ -93,14 +99,14 @@ def test_templates_are_saved_with_the_weights(trained):
 
 
 def test_every_figure_is_measured_at_every_strength(trained):
-    metrics = {metric.name: metric for metric in read_record(trained.model).metrics}
+    measured = [metric for metric in read_record(trained.model).metrics if metric.source != "others"]
+    metrics = {metric.name: metric for metric in measured}
     ceiling = metrics.pop("re-trained attacker, original to original, ROC AUC (ceiling)")
     assert 0 <= ceiling.low <= ceiling.value <= ceiling.high <= 1 and ceiling.split == "test"
     assert "classifier, Effusion, ROC AUC, original" in metrics
     for strength in ("0.5", "1"):
         for name in (
             f"re-trained attacker, original to scrubbed, ROC AUC, strength {strength}",
-            f"excess over chance as a share of the ceiling's, strength {strength}",
             f"inversion by fixed point, strength {strength}, then recognition, ROC AUC",
             f"inversion by gradient descent, strength {strength}, mean absolute error, 0..1",
             f"classifier, Effusion, ROC AUC, strength {strength}",
@@ -110,6 +116,69 @@ def test_every_figure_is_measured_at_every_strength(trained):
             assert metrics[name].images > 0
     similar = [metrics[f"SSIM, original to scrubbed, strength {s}"].value for s in ("0.5", "1")]
     assert 1 > similar[0] > similar[1]
+
+
+def test_inversion_is_measured_in_every_source_beside_no_inversion(trained):
+    metrics = {(metric.name, metric.source): metric for metric in read_record(trained.model).metrics}
+    for source in ("phantoms", "others"):
+        for figure in ("mean absolute error, 0..1", "then recognition, ROC AUC"):
+            found = [
+                metrics[f"{how}, strength 1, {figure}", source]
+                for how in ("no inversion", "inversion by fixed point", "inversion by gradient descent")
+            ]
+            patients = {"phantoms": 4, "others": 2}[source]  # only two of the others have pairs
+            assert [(each.images, each.patients) for each in found] == [(4, patients)] * 3
+            assert len({each.value for each in found}) > 1
+
+
+def test_measured_again_the_figures_are_the_same(data, classifier, trained, tmp_path):
+    shutil.copytree(trained.model.parent, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "attackers")
+    torch.rand(7)
+    again = train_unet(data, tmp_path / "run", options(classifier))
+    assert again.metrics == trained.metrics
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"attack_epochs": 2, "strengths": (1.0,), "resume": "force"},
+        {"attacker": "siamese", "strengths": (1.0,), "inverted": 0, "resume": "force"},
+        {"seed": 1, "strengths": (1.0,), "inverted": 1, "resume": "never"},
+    ],
+)
+def test_a_finished_run_is_measured_with_other_settings(data, classifier, trained, tmp_path, changed):
+    shutil.copytree(trained.model.parent, tmp_path / "run")
+    again = train_unet(data, tmp_path / "run", options(classifier, **changed))
+    metrics = {metric.name for metric in again.metrics}
+    how = " (by cosine)" if "attacker" in changed else ""  # of two ways to compare it is said which
+    other = " (by verification)" if "attacker" in changed else ""
+    figure = "re-trained attacker{}, original to scrubbed, ROC AUC, strength 1"
+    assert metrics & {figure.format(how), figure.format(other)}
+    assert ("no inversion, strength 1, then recognition, ROC AUC" in metrics) == (
+        changed.get("inverted") != 0
+    )
+    runs = len(list((tmp_path / "run" / "attackers").iterdir()))
+    assert runs == (2 if changed["resume"] == "never" else 5)  # never: the old ones are gone
+
+
+@pytest.mark.parametrize("attacker", ["compakt", "compact-s"])
+def test_an_attacker_that_is_not_built_in_is_refused_before_the_training(
+    data, classifier, tmp_path, attacker
+):
+    with pytest.raises(UsageError, match=f"{attacker} is no recogniser that is built in"):
+        train_unet(data, tmp_path / "run", options(classifier, attacker=attacker))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_share_of_the_ceiling_needs_a_ceiling_above_chance():
+    store, pairs = blobs(2, 2, seed=0), FairPairs("", *(np.zeros(1, int) for _ in range(4)), np.ones(1))
+
+    def shown(*ceiling):
+        return list(_excess(Interval(0.6, 0.55, 0.65), Interval(*ceiling), store, pairs, "strength 1"))
+
+    assert not shown(0.49, 0.4, 0.6) and not shown(0.6, 0.5, 0.7) and not shown(0.6, np.nan, np.nan)
+    assert shown(0.7, 0.6, 0.8)[0].value == pytest.approx(0.5)
 
 
 def test_the_card_names_command_data_and_limits(trained):
@@ -140,8 +209,17 @@ def test_lists_come_from_flags_and_yaml(tmp_path):
     assert read_options(UnetOptions, config, {"critics": "compact, mami"}).critics == ("compact", "mami")
     assert read_options(UnetOptions, config, {}).strengths == (0.2, 1.0)
     assert read_options(UnetOptions, None, {"strengths": "0.5,1"}).strengths == (0.5, 1.0)
-    with pytest.raises(UsageError, match="strengths"):
-        read_options(UnetOptions, None, {"strengths": "strong"})
+    for name, given in (("strengths", "strong"), ("strengths", ""), ("critics", ""), ("operators", "")):
+        with pytest.raises(UsageError, match=name):
+            read_options(UnetOptions, None, {name: given})
+
+
+def test_a_run_folder_with_other_things_is_refused_before_images_are_read(data, classifier, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    said = []
+    with pytest.raises(UsageError, match="holds other files and no run"):
+        train_unet(data, tmp_path, options(classifier), said.append)
+    assert not said
 
 
 def test_without_data_it_says_what_it_needs():
@@ -157,6 +235,7 @@ def test_without_data_it_says_what_it_needs():
         ({"operators": ("swirl",)}, "no operator is called swirl"),
         ({"critics": ("nobody",)}, "there is no model nobody"),
         ({"size": 36}, "must be a multiple of 8"),
+        ({"encoder": "tu-nonsense"}, "cannot be built from --size, --encoder"),
         ({"k": 2000}, "templates are means over 2000 patients"),
     ],
 )
