@@ -85,17 +85,18 @@ def input_range(
         samples: What it was trained on.
         size: Rows and columns of the network's input.
         age: Of the patients.
-        body_parts: Values of Body Part Examined (0018,0015).
+        body_parts: Values of Body Part Examined (0018,0015); what the samples say if none are given.
         rule: How values became 0..1; the default rule if None.
     """
     named = {_code(sample.modality) or _OTHER for sample in samples}
     modalities = tuple(sorted({code for name in named for code in _NOT_OF_DICOM.get(name, (name,))}))
     views = {_code(sample.view) for sample in samples}
+    shown = {sample.body_part for sample in samples}
     return InputRange(
         modalities=modalities,
         photometric=("MONOCHROME1", "MONOCHROME2"),
         views=() if "" in views else tuple(sorted(views)),
-        body_parts=body_parts,
+        body_parts=body_parts or (() if "" in shown else tuple(sorted(shown))),
         age=age,
         size=(size, size),
         geometry=STRETCH,

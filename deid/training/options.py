@@ -93,7 +93,10 @@ class ModelOptions(LoopOptions):
         description="first reduce images to this side, against blur that betrays a source; 0: no",
     )
     minimum_side: int = Field(default=0, ge=0, description="leave out images with a smaller side, in pixels")
-    sources: Words = Field(default=(), description="only these sources, between commas; empty: all")
+    sources: Words = Field(
+        default=(),
+        description="only these sources, between commas; of a DICOM tree device 1, device 2 ...; empty: all",
+    )
     modalities: Words = Field(default=(), description="only these modalities, between commas; empty: all")
     batch: int = Field(default=32, ge=2, description="images in a batch")
     rate: float = Field(default=1e-3, gt=0, description="full learning rate")
