@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import deid
+from deid.core.errors import UsageError
 from deid.core.model_card import (
     NETWORK_RANGE,
     STRETCH,
@@ -18,12 +19,17 @@ from deid.core.model_card import (
     InputRange,
     Intensity,
     Metric,
+    ModelKind,
+    ModelRecord,
+    Weights,
+    WeightsType,
+    record_text,
 )
 from deid.pixels.network_range import IntensityRule
 from deid.reid.metrics import Interval
 from deid.training.images import ImageStore, LoadReport
 from deid.training.loop import FitReport
-from deid.training.options import LoopOptions, option_text
+from deid.training.options import LoopOptions, ModelOptions, option_text
 from deid.training.samples import Sample
 
 CREATED_BY = f"mami-deid {deid.__version__}"
@@ -102,6 +108,41 @@ def input_range(
         geometry=STRETCH,
         intensity=Intensity(NETWORK_RANGE, (rule or IntensityRule()).to_json()),
     )
+
+
+def check_record(samples: Sequence[Sample], options: ModelOptions, findings: Sequence[str] = ()) -> None:
+    """Find out before a training what its record could not hold.
+
+    Args:
+        samples: All that is trained on.
+        options: Of the training.
+        findings: What a classifier's logits will stand for.
+
+    Raises:
+        UsageError: A text is not of one line, or too long.
+    """
+    draft = ModelRecord(
+        name=options.name,
+        kind=ModelKind.CLASSIFIER,
+        architecture="draft",
+        arguments={"findings": list(findings)},
+        findings=tuple(findings),
+        input=input_range(samples, options.size, AgeGroup(options.age), options.body_parts),
+        training=data_sources({DataRole.TRAINING: samples}),
+        commands=(command_line("draft", options),),
+        metrics=(),
+        licence=options.licence,
+        created_by=CREATED_BY,
+        weights=Weights("0" * 64, WeightsType.FLOAT32, 0),
+    )
+    try:
+        record_text(draft)
+    except UsageError:
+        raise UsageError(
+            "the model's record could not hold what the data or the options say: source, licence, each label "
+            "and each option must be of one line, without control characters, labels of up to 200 and all "
+            "options together of up to 2000 characters."
+        ) from None
 
 
 def metric(name: str, found: Interval, store: ImageStore, split: str, source: str) -> Metric:

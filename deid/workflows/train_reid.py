@@ -10,7 +10,7 @@ from pydantic import Field
 
 from deid.core.errors import UsageError
 from deid.core.model_card import Metric, ModelKind
-from deid.training.options import ModelOptions
+from deid.training.options import ModelOptions, Name
 from deid.training.trained import Trained
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ DEFAULT_TEACHER = "chest-classifier"
 class ReidOptions(ModelOptions):
     """Options of ``train-reid``."""
 
-    name: str = Field(default="critic", description="name of the model and of its folder in RUN")
+    name: Name = Field(default="critic", description="name of the model and of its folder in RUN")
     network: str = Field(
         default="mami", description="mami, siamese, compact, or any network of timm; from random weights"
     )
@@ -122,7 +122,7 @@ def train_reid(
     architecture = _architecture(options)
     torch.manual_seed(options.seed)
     network = build(*architecture)
-    teacher = _teacher(options, say)
+    teacher, rival = _teacher(options, say), _rival(options)
     dataset = load_dataset(read_samples(data, options), options)
     say(f"images: {dataset.store.report}")
     task = RecognitionTask(
@@ -131,7 +131,7 @@ def train_reid(
     report = fit(task, options, out)
     if not report.is_main:
         return Trained(out / options.name, report, ())
-    metrics = _measured(network.cpu(), dataset.test, options)
+    metrics = _measured(network.cpu(), dataset.test, options, rival)
     description = Description(
         job="train-reid",
         kind=ModelKind.ATTACKER if options.network == "siamese" else ModelKind.REID,
@@ -223,9 +223,22 @@ def _settings(options: ReidOptions) -> RecognitionSettings:
     )
 
 
-def _measured(network: nn.Module, test: ImageStore, options: ReidOptions) -> tuple[Metric, ...]:
-    """Figures of each source that can be measured, and the difference to another model if one was named."""
+def _rival(options: ReidOptions) -> nn.Module | None:
+    """The network to compare with, if one was named."""
     from deid.networks.folder import load_network
+
+    if options.against is None:
+        return None
+    rival, _ = load_network(options.against)
+    if not hasattr(rival, "embed"):
+        raise UsageError("--against: that model recognises nobody; give one that train-reid made.")
+    return rival
+
+
+def _measured(
+    network: nn.Module, test: ImageStore, options: ReidOptions, rival: nn.Module | None
+) -> tuple[Metric, ...]:
+    """Figures of each source that can be measured, and the difference to another model if one was named."""
     from deid.training.card import metric
     from deid.training.split import near_duplicates
     from deid.training.verification import difference, fair_pairs, figures, pair_scores, search_figures
@@ -234,7 +247,6 @@ def _measured(network: nn.Module, test: ImageStore, options: ReidOptions) -> tup
         sources = fair_pairs(test, near_duplicates(test.images))
     except UsageError:
         return ()
-    rival = load_network(options.against)[0] if options.against else None
     metrics: list[Metric] = []
     for pairs in sources:
         scores = pair_scores(network, test, pairs, options.batch)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from deid.core.errors import UsageError
 from deid.core.model_card import ModelKind
-from deid.training.options import ModelOptions, Shares, Words
+from deid.training.options import ModelOptions, Name, Shares, Words
 from deid.training.trained import Trained
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ _LIMITS = (
     "The key's noise is taken to be secret: who has it can undo more than the inversions measured here.",
     "Findings that the classifier does not know may be lost; what it knows is measured above.",
 )
+_TOO_FEW = "too few patients are labelled with and without a finding that the classifier knows."
+_UNMEASURED = f"Findings may be lost: how much was not measured, for {_TOO_FEW}"
 _ATTACKER = (
     "Recognises patients on images that the anonymizer beside it has scrubbed at its highest measured "
     "strength: it was trained on such images with keys of its own, and serves the audit as an attacker."
@@ -77,7 +79,7 @@ _SMALL_MAMI: dict[str, Any] = {
 class UnetOptions(ModelOptions):
     """Options of ``train-unet``."""
 
-    name: str = Field(default="unet", description="name of the model; its folder in the run folder")
+    name: Name = Field(default="unet", description="name of the model; its folder in the run folder")
     size: int = Field(
         default=112, ge=32, le=1024, description="side at which the U-Net sees images, in pixels"
     )
@@ -165,6 +167,8 @@ def train_unet(
     network = _anonymizer(arguments, dataset, options)
     critics = {name: _recogniser(name, options.size) for name in options.critics}
     cells = _cells(classifier, dataset, options)
+    for part in filter(lambda part: not cells[part], cells):
+        say(f"{part}: what is lost of findings is not measured: {_TOO_FEW}")
     task = _task(network, critics, classifier, dataset, cells["validation"], options)
     report = fit(task, options, out)
     model, attacker = out / options.name, out / f"{options.name}-attacker"
@@ -183,9 +187,10 @@ def train_unet(
     )
     job, built = "train-unet", _built(options.attacker, options.size)
     with_whom = (options.classifier, *(name for name in options.critics if name not in _BUILT_IN))
+    limits = _LIMITS if cells["test"] else (*_LIMITS[:-1], _UNMEASURED)
     companions = tuple(dict.fromkeys(Path(given).name for given in with_whom))
     made = Description(
-        job, ModelKind.ANONYMIZER, "anonymizer", arguments, _PURPOSE, _LIMITS, companions=companions
+        job, ModelKind.ANONYMIZER, "anonymizer", arguments, _PURPOSE, limits, companions=companions
     )
     export_model(model, network, made, dataset, options, report, figures.metrics)
     strongest = figures.attackers[max(figures.attackers)]

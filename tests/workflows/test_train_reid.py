@@ -141,6 +141,7 @@ def test_data_and_options_that_cannot_teach_are_refused(data, tmp_path):
     assert "several images" in refused(path, tmp_path / "run")
     assert "must be a multiple of its heads" in refused(data, tmp_path / "run", heads=3)
     assert "not one of timm's" in refused(data, tmp_path / "run", network="resnet18x")
+    assert "model.json" in refused(data, tmp_path / "run", against=tmp_path / "none")
     assert not (tmp_path / "run").exists()
 
 
