@@ -45,21 +45,29 @@ def command_line(job: str, options: LoopOptions) -> str:
     """The command that makes a model again, with every option that is not as it is by default.
 
     Of paths only the kind is told (DATA, RUN, LABELS), and of a model's folder its name: the rest is the
-    user's own.
+    user's own. Options that only say where, how fast and how talkatively are left out.
     """
     parts = ["mami-deid", job, "DATA", "--out", "RUN"]
     for name, field in type(options).model_fields.items():
         value = getattr(options, name)
-        if name in options.FREE - {"minutes"} or value == field.get_default(call_default_factory=True):
+        if name in options.FREE - options.TOLD or value == field.get_default(call_default_factory=True):
             continue
         flag = name.replace("_", "-")
-        if isinstance(value, Path):
+        if name in options.MODELS:
+            parts += [f"--{flag}", _model_names(value)]
+        elif isinstance(value, Path):
             parts += [f"--{flag}", name.upper()]
         elif isinstance(value, bool):
             parts.append(f"--{flag}" if value else f"--no-{flag}")
         else:
             parts += [f"--{flag}", option_text(value)]
     return shlex.join(parts)
+
+
+def _model_names(given: object) -> str:
+    """Models named by name or folder, by name."""
+    models = given if isinstance(given, tuple) else (given,)
+    return ",".join(Path(str(model)).resolve().name for model in models)
 
 
 def data_sources(parts: Mapping[DataRole, Sequence[Sample]]) -> tuple[DataSource, ...]:

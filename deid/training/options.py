@@ -40,6 +40,12 @@ class LoopOptions(BaseModel):
         {"minutes", "device", "workers", "save_every", "log_every", "tensorboard", "resume"}
     )
 
+    # Of these, what a card tells of the command, for without it another model comes out.
+    TOLD: ClassVar[frozenset[str]] = frozenset({"minutes"})
+
+    # Name models, each by its name or folder.
+    MODELS: ClassVar[frozenset[str]] = frozenset()
+
     epochs: int = Field(default=20, ge=1, description="epochs at most")
     steps: int = Field(default=0, ge=0, description="steps at most; 0: no limit but epochs")
     minutes: float = Field(
@@ -118,7 +124,8 @@ Shares = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], BeforeValida
 class ModelOptions(LoopOptions):
     """What is common to trainings on images that end in a model folder."""
 
-    FREE: ClassVar[frozenset[str]] = LoopOptions.FREE | {"jobs", "cache", "name", "licence", "age", "half"}
+    TOLD: ClassVar[frozenset[str]] = LoopOptions.TOLD | {"name", "licence", "age", "half"}
+    FREE: ClassVar[frozenset[str]] = LoopOptions.FREE | TOLD | {"jobs", "cache"}
 
     name: Name = Field(description="name of the model and of its folder in RUN")
     labels: Path | None = Field(
@@ -204,7 +211,7 @@ def option_text(value: Any) -> str:
         return ",".join(k if v == (k,) else f"{k}={'|'.join(v)}" for k, v in value.items())
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    return str(value).rpartition("/")[2]
+    return str(value)
 
 
 def differing(old: Mapping[str, object], options: LoopOptions) -> list[str]:

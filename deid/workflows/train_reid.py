@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -48,6 +48,8 @@ DEFAULT_TEACHER = "chest-classifier"
 
 class ReidOptions(ModelOptions):
     """Options of ``train-reid``."""
+
+    MODELS: ClassVar[frozenset[str]] = frozenset({"teacher", "against"})
 
     name: Name = Field(default="critic", description="name of the model and of its folder in RUN")
     network: str = Field(
@@ -139,7 +141,7 @@ def train_reid(
         arguments=architecture[1],
         purpose=_PURPOSE,
         limits=_limits(dataset, metrics),
-        companions=() if teacher is None else (Path(options.teacher or DEFAULT_TEACHER).name,),
+        companions=() if teacher is None else (Path(options.teacher or DEFAULT_TEACHER).resolve().name,),
     )
     model = export_model(out / options.name, network, description, dataset, options, report, metrics)
     return Trained(model, report, metrics)
@@ -253,7 +255,7 @@ def _measured(
         found = figures(pairs, scores) | search_figures(test, pairs, scores)
         if rival is not None and options.against is not None:
             minus = difference(pairs, scores, pair_scores(rival, test, pairs, options.batch))
-            found[f"ROC AUC minus that of {options.against.name}"] = minus
+            found[f"ROC AUC minus that of {options.against.resolve().name}"] = minus
         measured_on = test.subset(pairs.images)
         metrics += [metric(name, value, measured_on, "test", pairs.source) for name, value in found.items()]
     return tuple(metrics)

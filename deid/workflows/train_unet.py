@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -78,6 +78,8 @@ _SMALL_MAMI: dict[str, Any] = {
 
 class UnetOptions(ModelOptions):
     """Options of ``train-unet``."""
+
+    MODELS: ClassVar[frozenset[str]] = frozenset({"classifier", "critics"})
 
     name: Name = Field(default="unet", description="name of the model; its folder in the run folder")
     size: int = Field(
@@ -188,7 +190,7 @@ def train_unet(
     job, built = "train-unet", _built(options.attacker, options.size)
     with_whom = (options.classifier, *(name for name in options.critics if name not in _BUILT_IN))
     limits = _LIMITS if cells["test"] else (*_LIMITS[:-1], _UNMEASURED)
-    companions = tuple(dict.fromkeys(Path(given).name for given in with_whom))
+    companions = tuple(dict.fromkeys(Path(given).resolve().name for given in with_whom))
     made = Description(
         job, ModelKind.ANONYMIZER, "anonymizer", arguments, _PURPOSE, limits, companions=companions
     )

@@ -16,12 +16,14 @@ from torch import nn
 from training.toy import train
 
 from deid.core.errors import UsageError
+from deid.training.card import command_line
 from deid.training.decay import decayed
 from deid.training.log import RunLog, read_log
 from deid.training.options import LoopOptions, differing, read_options
 from deid.training.prefetch import Prefetch, step_generator
 from deid.training.schedule import rate_factor
 from deid.training.sheet import before_after, picture_sheet
+from deid.workflows.train_unet import UnetOptions
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -206,3 +208,14 @@ def test_several_processes_without_accelerate_are_refused(tmp_path, monkeypatch)
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(UsageError, match=r"mami-deid\[accelerate\]"):
         train(tmp_path)
+
+
+def test_the_command_in_a_card_names_models_and_hides_paths(tmp_path):
+    folder = str(tmp_path / "private" / "my-critic")
+    given = UnetOptions(critics=("compact", folder, folder + "/"), classifier=folder, sources=("a/b",))
+    said = command_line("train-unet", given)
+    assert said == (
+        "mami-deid train-unet DATA --out RUN --sources a/b --classifier my-critic "
+        "--critics compact,my-critic,my-critic"
+    )
+    assert str(tmp_path) not in said

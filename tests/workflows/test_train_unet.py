@@ -116,6 +116,7 @@ def test_the_card_names_command_data_and_limits(trained):
     card = (trained.model / "card.md").read_text()
     assert "mami-deid train-unet DATA --out RUN" in card and "CC0-1.0" in card
     assert "a stronger one reaches more" in card
+    assert "--classifier reader" in card
     assert "adaptive" not in card
 
 
