@@ -89,7 +89,8 @@ def read_tree(folder: Path, labels: Path | None = None) -> SampleTable:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
         raise UsageError(
             f"the folder holds no DICOM or BIDS image of a named patient ({reasons or 'it is empty'}). Give "
-            "a manifest CSV with the columns path and patient_id instead."
+            "a manifest CSV with the columns path and patient_id instead: NIfTI files without BIDS names "
+            "(sub-LABEL_..._T1w.nii.gz) do not say whom they show."
         )
     if labels is not None and all(sample.findings is None for sample in samples):
         raise UsageError(

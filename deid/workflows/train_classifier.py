@@ -22,8 +22,8 @@ NEEDED = """train-classifier needs images with findings, of many patients:
 
     mami-deid train-classifier DATA --out RUN
 
-DATA is a manifest, a CSV file with a line for each image, or a folder of DICOM or BIDS files with --labels
-LABELS.csv (columns path or patient_id, and labels). A manifest:
+DATA is a manifest, a CSV file with a line for each image (or a folder with a manifest.csv, or a folder of
+DICOM or BIDS files with --labels LABELS.csv, its columns path or patient_id, and labels):
 
     path,patient_id,source,modality,study,view,labels,licence
     images/0001.png,P1,hospital-a,DX,S1,PA,Effusion;Edema,CC BY 4.0

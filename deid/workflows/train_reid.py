@@ -25,7 +25,8 @@ NEEDED = """train-reid needs images of many patients, some of them with images o
 
     mami-deid train-reid DATA --out RUN
 
-DATA is a folder of DICOM or BIDS files, or a manifest, a CSV file with a line for each image:
+DATA is a manifest, a CSV file with a line for each image (or a folder with a manifest.csv, or a folder of
+DICOM or BIDS files):
 
     path,patient_id,source,modality,study,view,labels,licence
     images/0001.png,P1,hospital-a,DX,S1,PA,Effusion;Edema,CC BY 4.0

@@ -31,7 +31,7 @@ NEEDED = """train-unet needs images of patients with several studies, and a dise
     mami-deid train-unet DATA --out RUN --classifier chest-classifier
 
 DATA is a manifest, a CSV file with a line for each image (or a folder with a manifest.csv, or a folder of
-DICOM or NIfTI files):
+DICOM or BIDS files):
 
     path,patient_id,source,modality,study,view,labels,licence
     images/0001.png,P1,hospital-a,DX,S1,PA,Effusion;Edema,CC BY 4.0
