@@ -34,6 +34,7 @@ _SHA256 = ("[0-9a-f]{64}", "a SHA-256 in hex, 64 digits")
 _NAME = (NAME, "the name of a folder: letters, digits, '.', '_' and '-', the first a letter or a digit")
 _COUNTS = (0, 10**15)
 _SIZES = (1, 4096)
+_LEAST_MIDDLE = 0.01
 _LARGEST_ARGUMENT = 10_000
 _DEEPEST_ARGUMENT = 4
 
@@ -85,6 +86,19 @@ class Intensity:
 
 
 @dataclass(frozen=True, slots=True)
+class Slices:
+    """The slices of a volume that a network sees, as ``deid.pixels.slices.SliceRule`` takes them.
+
+    Attributes:
+        count: So many, evenly spaced.
+        middle: Of this share of the span that is not empty, above 0 and up to 1.
+    """
+
+    count: int
+    middle: float
+
+
+@dataclass(frozen=True, slots=True)
 class InputRange:
     """The images that a model was made for.
 
@@ -97,6 +111,7 @@ class InputRange:
         size: Rows and columns of the network's input in pixels.
         geometry: How an image comes to that size: :data:`STRETCH`.
         intensity: How stored values become 0..1.
+        slices: Which slices of a volume; None for a model that was made from no volume.
     """
 
     modalities: tuple[str, ...]
@@ -107,6 +122,7 @@ class InputRange:
     size: tuple[int, int]
     geometry: str
     intensity: Intensity
+    slices: Slices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +252,7 @@ def _record(record: Fields) -> ModelRecord:
         architecture=record.text("architecture"),
         arguments=_arguments(record.within("arguments")),
         findings=record.texts("findings"),
-        input=_input(record.within("input", _names(InputRange))),
+        input=_input(record.within("input", _names(InputRange), ("slices",))),
         training=tuple(map(_data_source, record.each("training", _names(DataSource)))),
         commands=record.texts("commands"),
         metrics=tuple(map(_metric, record.each("metrics", _names(Metric)))),
@@ -258,7 +274,12 @@ def _input(given: Fields) -> InputRange:
         size=(rows, columns),
         geometry=given.text("geometry", STRETCH, f'"{STRETCH}"'),
         intensity=_intensity(given.within("intensity", _names(Intensity))),
+        slices=None if given.is_null("slices") else _slices(given.within("slices", _names(Slices))),
     )
+
+
+def _slices(given: Fields) -> Slices:
+    return Slices(given.integer("count", *_SIZES), given.number("middle", _LEAST_MIDDLE, 1))
 
 
 def _intensity(given: Fields) -> Intensity:

@@ -21,11 +21,13 @@ from deid.core.model_card import (
     Metric,
     ModelKind,
     ModelRecord,
+    Slices,
     Weights,
     WeightsType,
     record_text,
 )
 from deid.pixels.network_range import IntensityRule
+from deid.pixels.slices import SliceRule
 from deid.reid.metrics import Interval
 from deid.training.images import ImageStore, LoadReport
 from deid.training.loop import FitReport
@@ -96,7 +98,7 @@ def input_range(
     """The images that a model was made for: those it has seen.
 
     Args:
-        samples: What it was trained on.
+        samples: What it was trained on, one an image: slices of a volume share theirs.
         size: Rows and columns of the network's input.
         age: Of the patients.
         body_parts: Values of Body Part Examined (0018,0015); what the samples say if none are given.
@@ -115,7 +117,16 @@ def input_range(
         size=(size, size),
         geometry=STRETCH,
         intensity=Intensity(NETWORK_RANGE, (rule or IntensityRule()).to_json()),
+        slices=_slices(samples),
     )
+
+
+def _slices(samples: Sequence[Sample]) -> Slices | None:
+    """Which slices of a volume were taken; None where no sample gave several images."""
+    rule = SliceRule()  # that of every training
+    if rule.count is None or len({sample.path for sample in samples}) == len(samples):
+        return None
+    return Slices(rule.count, rule.middle)
 
 
 def check_record(samples: Sequence[Sample], options: ModelOptions, findings: Sequence[str] = ()) -> None:

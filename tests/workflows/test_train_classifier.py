@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from workflows.command import wait_until
 
 from deid.core.errors import UsageError
-from deid.core.model_card import read_record
+from deid.core.model_card import Slices, read_record
 from deid.networks.folder import load_network
 from deid.training.checkpoint import read_checkpoint
 from deid.training.options import read_options
@@ -78,6 +78,7 @@ def test_a_model_with_measured_figures_in_its_card(data, tmp_path):
     assert sum(part.patients for part in roles.values()) == 120
     assert roles["training"].licence == "CC0-1.0"
     assert record.input.modalities == ("DX",) and record.input.views == ("PA",)
+    assert record.input.slices is None
     card = (trained.model / "card.md").read_text()
     assert f"| ROC AUC, Effusion | {figure.value:.4g} |" in card and "## Limits" in card
     assert "train-classifier DATA --out RUN --epochs 2" in card and "--backbone lcnet_035" in card
@@ -119,6 +120,8 @@ def test_a_bids_tree_with_labels(data, tmp_path):
     record = read_record(trained.model)
     assert record.findings == ("Lesion",) and record.input.modalities == ("MR",)
     assert "--labels LABELS" in record.commands[0]
+    assert record.input.slices == Slices(8, 0.8)
+    assert "8 slices of the middle 80 %" in (trained.model / "card.md").read_text()
 
 
 def refused(data, out, **given):
