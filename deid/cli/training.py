@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from deid.training.trained import Trained
 
 Data = Annotated[
-    Path | None, typer.Argument(metavar="DATA", help="Manifest CSV, or a folder of DICOM or BIDS files.")
+    Path | None,
+    typer.Argument(
+        metavar="DATA", help="Manifest CSV, or a folder: with a manifest.csv, or of DICOM or BIDS files."
+    ),
 ]
 Out = Annotated[
     Path | None,

@@ -28,13 +28,17 @@ def _input_lines(given: InputRange) -> list[str]:
     rows, columns = given.size
     rule = given.intensity
     numbers = ", ".join(f"{name} {value:g}" for name, value in sorted(rule.parameters.items()))
-    return [
+    lines = [
         f"- Modality: {', '.join(given.modalities)}; {', '.join(given.photometric)}",
         f"- View: {', '.join(given.views) or 'any'}; body part: {', '.join(given.body_parts) or 'any'}",
         f"- Patients: {given.age}",
         f"- Size: {rows} x {columns} pixels (rows x columns); geometry: {given.geometry}",
         f"- Grey values: {rule.rule} ({numbers})",
     ]
+    if given.slices is not None:
+        count, share = given.slices.count, 100 * given.slices.middle
+        lines.append(f"- Volumes: {count} slices of the middle {share:g} % of what is not empty")
+    return lines
 
 
 def _data_lines(sources: tuple[DataSource, ...]) -> list[str]:

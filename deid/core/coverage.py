@@ -68,6 +68,10 @@ def _is_view(view: str, views: tuple[str, ...]) -> bool:
 
 def _shows(body_part: str, body_parts: tuple[str, ...]) -> bool:
     """Whether the words for a body part name one of those that a model was made for, and no other."""
-    words = body_part.replace("_", " ").replace("^", " ").split()
-    named = {_SAME_PART.get(word, word) for word in words}
-    return bool(named) and named <= {word for part in body_parts for word in part.split()}
+    named = _parts(body_part)
+    return bool(named) and named <= {word for part in body_parts for word in _parts(part)}
+
+
+def _parts(text: str) -> set[str]:
+    words = text.replace("_", " ").replace("^", " ").split()
+    return {_SAME_PART.get(word, word) for word in words}

@@ -43,21 +43,27 @@ class Fields:
         file: The name of the file, for messages.
         path: The way to the object in the file, such as ``"metrics[2]"``; empty for the file itself.
         names: The fields that it has; None for an object of which only the values are checked.
+        optional: Those of them that may be missing; they are as if they were null.
 
     Raises:
         UsageError: It is no object, a field is missing, or there is one that is not known.
     """
 
     def __init__(
-        self, value: object, file: str, path: str = "", names: tuple[str, ...] | None = None
+        self,
+        value: object,
+        file: str,
+        path: str = "",
+        names: tuple[str, ...] | None = None,
+        optional: tuple[str, ...] = (),
     ) -> None:
         self._file = file
         self._path = path
         if not isinstance(value, dict):
             raise self.wrong(path or "the whole", value, "a JSON object")
-        self._values: dict[str, object] = value
+        self._values: dict[str, object] = dict.fromkeys(optional) | value
         for name in names or ():
-            if name not in value:
+            if name not in self._values:
                 raise UsageError(f"{file}: {self._at(name)} is missing.")
         for name in value:
             if names is not None and name not in names:
@@ -70,9 +76,11 @@ class Fields:
         """The complaint about one field."""
         return UsageError(f"{self._file}: {name} is {_shown(given)}; allowed is {allowed}.")
 
-    def within(self, name: str, names: tuple[str, ...] | None = None) -> "Fields":
+    def within(
+        self, name: str, names: tuple[str, ...] | None = None, optional: tuple[str, ...] = ()
+    ) -> "Fields":
         """The object in a field."""
-        return Fields(self._values[name], self._file, self._at(name), names)
+        return Fields(self._values[name], self._file, self._at(name), names, optional)
 
     def each(self, name: str, names: tuple[str, ...]) -> "Iterator[Fields]":
         """The objects of a list."""

@@ -28,11 +28,13 @@ STRETCH = "stretch"
 NETWORK_RANGE = "network-range"
 """The intensity rule of every network input: that of ``deid.pixels.network_range``."""
 
-_CODE = ("[A-Z0-9_][A-Z0-9_ ]{0,15}", "a DICOM code: 1 to 16 capital letters, digits, '_' and spaces")
+CODE = ("[A-Z0-9_][A-Z0-9_ ]{0,15}", "a DICOM code: 1 to 16 capital letters, digits, '_' and spaces")
+"""Pattern of a DICOM code, and the words for it."""
 _SHA256 = ("[0-9a-f]{64}", "a SHA-256 in hex, 64 digits")
 _NAME = (NAME, "the name of a folder: letters, digits, '.', '_' and '-', the first a letter or a digit")
 _COUNTS = (0, 10**15)
 _SIZES = (1, 4096)
+_LEAST_MIDDLE = 0.01
 _LARGEST_ARGUMENT = 10_000
 _DEEPEST_ARGUMENT = 4
 
@@ -84,6 +86,19 @@ class Intensity:
 
 
 @dataclass(frozen=True, slots=True)
+class Slices:
+    """The slices of a volume that a network sees, as ``deid.pixels.slices.SliceRule`` takes them.
+
+    Attributes:
+        count: So many, evenly spaced.
+        middle: Of this share of the span that is not empty, above 0 and up to 1.
+    """
+
+    count: int
+    middle: float
+
+
+@dataclass(frozen=True, slots=True)
 class InputRange:
     """The images that a model was made for.
 
@@ -96,6 +111,7 @@ class InputRange:
         size: Rows and columns of the network's input in pixels.
         geometry: How an image comes to that size: :data:`STRETCH`.
         intensity: How stored values become 0..1.
+        slices: Which slices of a volume; None for a model that was made from no volume.
     """
 
     modalities: tuple[str, ...]
@@ -106,6 +122,7 @@ class InputRange:
     size: tuple[int, int]
     geometry: str
     intensity: Intensity
+    slices: Slices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +181,7 @@ class ModelRecord:
         kind: What the model is for.
         architecture: A name in ``deid.networks.architectures``.
         arguments: What its constructor is given: JSON values, integers up to 10,000, strings without ``/``
-            and ``:`` (with them timm would take a name for an address and download it).
+            and ``:`` (with them timm would take a name for an address and download it), but in findings.
         findings: What the outputs of a classifier stand for, in their order.
         input: The images that it was made for.
         training: What it was made from.
@@ -235,7 +252,7 @@ def _record(record: Fields) -> ModelRecord:
         architecture=record.text("architecture"),
         arguments=_arguments(record.within("arguments")),
         findings=record.texts("findings"),
-        input=_input(record.within("input", _names(InputRange))),
+        input=_input(record.within("input", _names(InputRange), ("slices",))),
         training=tuple(map(_data_source, record.each("training", _names(DataSource)))),
         commands=record.texts("commands"),
         metrics=tuple(map(_metric, record.each("metrics", _names(Metric)))),
@@ -249,15 +266,20 @@ def _record(record: Fields) -> ModelRecord:
 def _input(given: Fields) -> InputRange:
     rows, columns = given.integers("size", 2, *_SIZES)
     return InputRange(
-        modalities=given.texts("modalities", *_CODE, least=1),
-        photometric=given.texts("photometric", *_CODE, least=1),
-        views=given.texts("views", *_CODE),
-        body_parts=given.texts("body_parts", *_CODE),
+        modalities=given.texts("modalities", *CODE, least=1),
+        photometric=given.texts("photometric", *CODE, least=1),
+        views=given.texts("views", *CODE),
+        body_parts=given.texts("body_parts", *CODE),
         age=given.member("age", AgeGroup),
         size=(rows, columns),
         geometry=given.text("geometry", STRETCH, f'"{STRETCH}"'),
         intensity=_intensity(given.within("intensity", _names(Intensity))),
+        slices=None if given.is_null("slices") else _slices(given.within("slices", _names(Slices))),
     )
+
+
+def _slices(given: Fields) -> Slices:
+    return Slices(given.integer("count", *_SIZES), given.number("middle", _LEAST_MIDDLE, 1))
 
 
 def _intensity(given: Fields) -> Intensity:
@@ -308,7 +330,17 @@ def _weights(given: Fields) -> Weights:
 
 
 def _arguments(given: Fields) -> dict[str, object]:
-    return {name: given.checked(name, _argument_problem) for name in given}
+    return {name: given.checked(name, _CHECKS.get(name, _argument_problem)) for name in given}
+
+
+def _findings_problem(value: object) -> str:
+    """As below, for the names of findings: they are shown and compared, and no name of a network."""
+    fits = isinstance(value, list) and len(value) <= 1000 and all(map(_is_line, value))
+    return "" if fits else "a list of up to 1000 texts of one line, up to 200 characters each"
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 200 and value.isprintable()
 
 
 def _argument_problem(value: object, depth: int = 0) -> str:
@@ -322,7 +354,7 @@ def _argument_problem(value: object, depth: int = 0) -> str:
         case float():
             return "" if math.isfinite(value) else "a finite number"
         case str():
-            fits = len(value) <= 200 and value.isprintable() and not set(value) & set("/:\\")
+            fits = _is_line(value) and not set(value) & set("/:\\")
             return "" if fits else "a text of up to 200 characters without '/', ':' and backslash"
         case list() if depth < _DEEPEST_ARGUMENT and len(value) <= 1000:
             return next(filter(None, (_argument_problem(item, depth + 1) for item in value)), "")
@@ -330,6 +362,9 @@ def _argument_problem(value: object, depth: int = 0) -> str:
             parts = (part for pair in value.items() for part in pair)
             return next(filter(None, (_argument_problem(part, depth + 1) for part in parts)), "")
     return f"JSON that is nested {_DEEPEST_ARGUMENT} deep at most, with 1000 entries in a list at most"
+
+
+_CHECKS = {"findings": _findings_problem}
 
 
 def _names(kind: type[DataclassInstance]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Which slices of a volume the networks see, and in what order.
 
 Order is that of the image: by position along the normal for volumes (the formats sort them so), by frame
-number for what has none. The rule is recorded with each embedding: those of other slices do not compare.
+number for what has none. Embeddings of other slices do not compare: the rule stands in the record of a
+model that was made from volumes, and an anonymizer looks at a volume by it. Embeddings are never kept.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid.core.errors import UsageError
+from deid.core.files import strerror
 
 _VERSION = "1"
 _BLOCK = 1 << 20
@@ -33,8 +34,10 @@ class ImageCache:
     def __init__(self, folder: Path, options: str) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError:
-            raise UsageError(f"the cache folder cannot be made: {folder}; give another one.") from None
+        except OSError as error:
+            raise UsageError(
+                f"--cache: the cache folder cannot be made: {strerror(error)}; give another one."
+            ) from None
         self._folder = folder
         self._options = options
 
@@ -65,13 +68,22 @@ class ImageCache:
         """Keep arrays under a key; other processes see all of them or none.
 
         Raises:
-            OSError: The folder cannot be written.
+            UsageError: The folder cannot be written.
         """
-        handle, name = tempfile.mkstemp(dir=self._folder, suffix=".part")  # made with mode 0600
+        try:
+            self._write(f"{key}.npz", arrays)
+        except OSError as error:  # no fault of the image, which would be left out
+            raise UsageError(
+                f"--cache: the folder cannot be written: {strerror(error)}. Free space, give another folder, "
+                "or leave --cache out."
+            ) from None
+
+    def _write(self, name: str, arrays: dict[str, Any]) -> None:
+        handle, part = tempfile.mkstemp(dir=self._folder, suffix=".part")  # made with mode 0600
         try:
             with os.fdopen(handle, "wb") as stream:
                 np.savez(stream, **arrays)
-            Path(name).replace(self._folder / f"{key}.npz")
+            Path(part).replace(self._folder / name)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            Path(part).unlink(missing_ok=True)
             raise

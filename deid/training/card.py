@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import deid
+from deid.core.errors import UsageError
 from deid.core.model_card import (
     NETWORK_RANGE,
     STRETCH,
@@ -18,12 +19,19 @@ from deid.core.model_card import (
     InputRange,
     Intensity,
     Metric,
+    ModelKind,
+    ModelRecord,
+    Slices,
+    Weights,
+    WeightsType,
+    record_text,
 )
 from deid.pixels.network_range import IntensityRule
+from deid.pixels.slices import SliceRule
 from deid.reid.metrics import Interval
 from deid.training.images import ImageStore, LoadReport
 from deid.training.loop import FitReport
-from deid.training.options import LoopOptions, option_text
+from deid.training.options import LoopOptions, ModelOptions, option_text
 from deid.training.samples import Sample
 
 CREATED_BY = f"mami-deid {deid.__version__}"
@@ -39,21 +47,29 @@ def command_line(job: str, options: LoopOptions) -> str:
     """The command that makes a model again, with every option that is not as it is by default.
 
     Of paths only the kind is told (DATA, RUN, LABELS), and of a model's folder its name: the rest is the
-    user's own.
+    user's own. Options that only say where, how fast and how talkatively are left out.
     """
     parts = ["mami-deid", job, "DATA", "--out", "RUN"]
     for name, field in type(options).model_fields.items():
         value = getattr(options, name)
-        if name in options.FREE - {"minutes"} or value == field.get_default(call_default_factory=True):
+        if name in options.FREE - options.TOLD or value == field.get_default(call_default_factory=True):
             continue
         flag = name.replace("_", "-")
-        if isinstance(value, Path):
+        if name in options.MODELS:
+            parts += [f"--{flag}", _model_names(value)]
+        elif isinstance(value, Path):
             parts += [f"--{flag}", name.upper()]
         elif isinstance(value, bool):
             parts.append(f"--{flag}" if value else f"--no-{flag}")
         else:
             parts += [f"--{flag}", option_text(value)]
     return shlex.join(parts)
+
+
+def _model_names(given: object) -> str:
+    """Models named by name or folder, by name."""
+    models = given if isinstance(given, tuple) else (given,)
+    return ",".join(Path(str(model)).resolve().name for model in models)
 
 
 def data_sources(parts: Mapping[DataRole, Sequence[Sample]]) -> tuple[DataSource, ...]:
@@ -82,25 +98,70 @@ def input_range(
     """The images that a model was made for: those it has seen.
 
     Args:
-        samples: What it was trained on.
+        samples: What it was trained on, one an image: slices of a volume share theirs.
         size: Rows and columns of the network's input.
         age: Of the patients.
-        body_parts: Values of Body Part Examined (0018,0015).
+        body_parts: Values of Body Part Examined (0018,0015); what the samples say if none are given.
         rule: How values became 0..1; the default rule if None.
     """
     named = {_code(sample.modality) or _OTHER for sample in samples}
     modalities = tuple(sorted({code for name in named for code in _NOT_OF_DICOM.get(name, (name,))}))
     views = {_code(sample.view) for sample in samples}
+    shown = {sample.body_part for sample in samples}
     return InputRange(
         modalities=modalities,
         photometric=("MONOCHROME1", "MONOCHROME2"),
         views=() if "" in views else tuple(sorted(views)),
-        body_parts=body_parts,
+        body_parts=body_parts or (() if "" in shown else tuple(sorted(shown))),
         age=age,
         size=(size, size),
         geometry=STRETCH,
         intensity=Intensity(NETWORK_RANGE, (rule or IntensityRule()).to_json()),
+        slices=_slices(samples),
     )
+
+
+def _slices(samples: Sequence[Sample]) -> Slices | None:
+    """Which slices of a volume were taken; None where no sample gave several images."""
+    rule = SliceRule()  # that of every training
+    if rule.count is None or len({sample.path for sample in samples}) == len(samples):
+        return None
+    return Slices(rule.count, rule.middle)
+
+
+def check_record(samples: Sequence[Sample], options: ModelOptions, findings: Sequence[str] = ()) -> None:
+    """Find out before a training what its record could not hold.
+
+    Args:
+        samples: All that is trained on.
+        options: Of the training.
+        findings: What a classifier's logits will stand for.
+
+    Raises:
+        UsageError: A text is not of one line, or too long.
+    """
+    draft = ModelRecord(
+        name=options.name,
+        kind=ModelKind.CLASSIFIER,
+        architecture="draft",
+        arguments={"findings": list(findings)},
+        findings=tuple(findings),
+        input=input_range(samples, options.size, AgeGroup(options.age), options.body_parts),
+        training=data_sources({DataRole.TRAINING: samples}),
+        commands=(command_line("draft", options),),
+        metrics=(),
+        licence=options.licence,
+        created_by=CREATED_BY,
+        weights=Weights("0" * 64, WeightsType.FLOAT32, 0),
+    )
+    try:
+        record_text(draft)
+    except UsageError:
+        raise UsageError(
+            "the model's record could not hold what the data or the options say: source, licence, each label "
+            "and each option must be of one line, without control characters, labels of up to 200 and all "
+            "options together of up to 2000 characters."
+        ) from None
 
 
 def metric(name: str, found: Interval, store: ImageStore, split: str, source: str) -> Metric:

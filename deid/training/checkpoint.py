@@ -33,7 +33,7 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     tree = _pack(state, tensors)
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         save_file(tensors, temporary, {_KEY: json.dumps(tree)})
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())

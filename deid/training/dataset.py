@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from deid.core.errors import UsageError
+from deid.training.card import check_record
 from deid.training.images import ImageStore, LoadOptions
 from deid.training.options import ModelOptions
 from deid.training.progress import LoadProgress
@@ -78,6 +79,7 @@ def read_samples(data: Path, options: ModelOptions) -> SampleTable:
     if not len(chosen):
         have = ", ".join(sorted({sample.source for sample in table} | {sample.modality for sample in table}))
         raise UsageError(f"--sources and --modalities leave nothing of the data, which have: {have}.")
+    check_record(chosen.samples, options)
     return replace(chosen, left_out=table.left_out)
 
 

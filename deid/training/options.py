@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from deid.core.errors import UsageError
+from deid.core.model_card import CODE
+from deid.core.models import NAME
 from deid.core.yaml_text import explained, read_yaml
+
+OF_THE_RUN = frozenset(
+    {"options.json", "checkpoints", "log.jsonl", "log.csv", "sheets", "tensorboard", "attackers"}
+)
+"""What a run folder holds beside models."""
+
+_LONGEST = 200
+_LONGEST_NAME = 90  # a name with -attacker must be one, too
 
 Options = TypeVar("Options", bound="LoopOptions")
 
@@ -28,6 +39,12 @@ class LoopOptions(BaseModel):
     FREE: ClassVar[frozenset[str]] = frozenset(
         {"minutes", "device", "workers", "save_every", "log_every", "tensorboard", "resume"}
     )
+
+    # Of these, what a card tells of the command, for without it another model comes out.
+    TOLD: ClassVar[frozenset[str]] = frozenset({"minutes"})
+
+    # Name models, each by its name or folder.
+    MODELS: ClassVar[frozenset[str]] = frozenset()
 
     epochs: int = Field(default=20, ge=1, description="epochs at most")
     steps: int = Field(default=0, ge=0, description="steps at most; 0: no limit but epochs")
@@ -73,6 +90,33 @@ def _listed(value: Any) -> Any:
     return tuple(filter(None, (word.strip() for word in value.split(","))))
 
 
+def _named(value: str) -> str:
+    """A name that a folder beside what a run keeps can have."""
+    if not re.fullmatch(NAME, value) or len(value) > _LONGEST_NAME:
+        raise ValueError(
+            "must be the name of a folder: letters, digits, '.', '_' and '-', the first a letter or a digit, "
+            f"at most {_LONGEST_NAME} of them"
+        )
+    if value.lower() in OF_THE_RUN:
+        raise ValueError(f"must not be that of a file or folder of the run: {', '.join(sorted(OF_THE_RUN))}")
+    return value
+
+
+def _codes(values: tuple[str, ...]) -> tuple[str, ...]:
+    codes = tuple(dict.fromkeys(value.upper() for value in values))
+    if not all(re.fullmatch(CODE[0], code) for code in codes):
+        raise ValueError(f"each must be {CODE[1]}")
+    return codes
+
+
+def _line(value: str) -> str:
+    if not value.isprintable() or not 0 < len(value) <= _LONGEST:
+        raise ValueError(f"must be a text of one line, 1 to {_LONGEST} characters")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_named)]
+Codes = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_codes)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Shares = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], BeforeValidator(_listed)]
 
@@ -80,9 +124,10 @@ Shares = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], BeforeValida
 class ModelOptions(LoopOptions):
     """What is common to trainings on images that end in a model folder."""
 
-    FREE: ClassVar[frozenset[str]] = LoopOptions.FREE | {"jobs", "cache", "name", "licence", "age", "half"}
+    TOLD: ClassVar[frozenset[str]] = LoopOptions.TOLD | {"name", "licence", "age", "half"}
+    FREE: ClassVar[frozenset[str]] = LoopOptions.FREE | TOLD | {"jobs", "cache"}
 
-    name: str = Field(description="name of the model and of its folder in RUN")
+    name: Name = Field(description="name of the model and of its folder in RUN")
     labels: Path | None = Field(
         default=None, description="CSV with path or patient_id, and labels, of images in a folder"
     )
@@ -93,7 +138,10 @@ class ModelOptions(LoopOptions):
         description="first reduce images to this side, against blur that betrays a source; 0: no",
     )
     minimum_side: int = Field(default=0, ge=0, description="leave out images with a smaller side, in pixels")
-    sources: Words = Field(default=(), description="only these sources, between commas; empty: all")
+    sources: Words = Field(
+        default=(),
+        description="only these sources, between commas; of a DICOM tree device 1, device 2 ...; empty: all",
+    )
     modalities: Words = Field(default=(), description="only these modalities, between commas; empty: all")
     batch: int = Field(default=32, ge=2, description="images in a batch")
     rate: float = Field(default=1e-3, gt=0, description="full learning rate")
@@ -104,8 +152,10 @@ class ModelOptions(LoopOptions):
     age: Literal["adult", "child", "any"] = Field(
         default="any", description="whose images they are, for the card"
     )
-    body_parts: Words = Field(default=(), description="what they show, such as CHEST, for the card")
-    licence: str = Field(default="Apache-2.0", description="licence of the model, for the card")
+    body_parts: Codes = Field(default=(), description="what they show, such as CHEST, for the card")
+    licence: Annotated[str, AfterValidator(_line)] = Field(
+        default="Apache-2.0", description="licence of the model, for the card"
+    )
     half: bool = Field(default=False, strict=True, description="store weights in half the space (float16)")
     jobs: int = Field(default=4, ge=1, le=256, description="threads that read images")
     cache: Path | None = Field(
@@ -161,7 +211,7 @@ def option_text(value: Any) -> str:
         return ",".join(k if v == (k,) else f"{k}={'|'.join(v)}" for k, v in value.items())
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    return str(value).rpartition("/")[2]
+    return str(value)
 
 
 def differing(old: Mapping[str, object], options: LoopOptions) -> list[str]:

@@ -39,9 +39,8 @@ def group_names(store: ImageStore, finding_group: FindingGroup = sick_or_healthy
     for index, (sample, side) in enumerate(zip(store.samples, store.sides, strict=True)):
         place = place + 1 if index and store.samples[index - 1] is sample else 0
         size = int(side).bit_length()
-        names.append(
-            f"{sample.source}|{sample.modality}|{sample.view}|{size}|{finding_group(sample)}|{place}"
-        )
+        view = " ".join(filter(None, (sample.view, sample.body_part, sample.alike)))
+        names.append(f"{sample.source}|{sample.modality}|{view}|{size}|{finding_group(sample)}|{place}")
     return tuple(names)
 
 

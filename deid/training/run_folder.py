@@ -42,7 +42,7 @@ class RunFolder:
                 return
             if options.resume == "never":
                 self._clear()
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)  # it shows patients
             text = json.dumps(options.model_dump(mode="json"), indent=2)
             (self.path / _OPTIONS).write_text(text + "\n", "utf-8")
         except OSError as error:

@@ -37,13 +37,16 @@ class Sample:
     Attributes:
         path: The file; of a volume in several files the first.
         patient: Who it shows; the same text is the same person.
-        source: The data set or site it comes from.
+        source: The data set or site it comes from; a card, a log and the terminal tell it.
         modality: Modality (0008,0060), such as ``DX``; empty if nothing says it.
         study: Which of the patient's studies; empty if nothing says it.
-        view: Projection or sequence, such as ``PA`` or ``T1``.
+        view: Projection or sequence, such as ``PA`` or ``T1``; its first word goes into a model's record.
         findings: Labels that are present, see :data:`Findings`.
         licence: Of the image.
         parts: All files of a volume in several files, in their order.
+        body_part: Body Part Examined (0018,0015), a word that the standard defines; empty if nothing says it.
+        alike: What else images must have in common to be compared, such as the name of the series. It may
+            hold anything that a header does, so it goes nowhere.
     """
 
     path: Path
@@ -55,6 +58,8 @@ class Sample:
     findings: Findings = None
     licence: str = ""
     parts: tuple[Path, ...] = ()
+    body_part: str = ""
+    alike: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -51,5 +51,5 @@ def write_png(picture: NDArray[np.uint8], path: Path) -> None:
     """Write a picture `[row, column]`."""
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     Image.fromarray(picture).save(path)

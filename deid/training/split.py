@@ -21,6 +21,8 @@ FRACTIONS = (0.7, 0.1, 0.2)
 
 _SIDE = 16
 _ROWS_AT_ONCE = 1024
+_FILLED = 0.9
+"""Share of an image above which its background counts for little."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def near_duplicates(images: NDArray[np.integer], correlation: float = 0.99) -> l
     """Pairs of images that are one picture, but for coding, size or exposure.
 
     Each image is averaged down to 16 x 16, its values replaced by their ranks, which no monotonic change of
-    exposure touches, and compared with all others by Pearson's correlation.
+    exposure touches, and compared with all others by Pearson's correlation. Equal values have equal ranks,
+    and a background that two images share must not be all that makes them alike: so without it, too.
 
     Args:
         images: `[image, row, column]`, all at least 16 x 16.
@@ -108,19 +111,35 @@ def near_duplicates(images: NDArray[np.integer], correlation: float = 0.99) -> l
     if not len(images):
         return []
     small = np.stack([_reduced(image) for image in images])
-    ranks = small.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable").astype(np.float32)
-    ranks -= ranks.mean(axis=1, keepdims=True)
+    ranks = np.stack([_ranks(means) for means in small])
     norms = np.linalg.norm(ranks, axis=1, keepdims=True)
-    signatures = ranks / norms
-    flat = small.std(axis=1) == 0
+    flat = norms[:, 0] == 0
+    signatures = ranks / np.where(norms > 0, norms, 1)
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(signatures), _ROWS_AT_ONCE):
         close = signatures[start : start + _ROWS_AT_ONCE] @ signatures[start:].T >= correlation
         for row, column in zip(*np.nonzero(np.triu(close, 1)), strict=True):
             one, other = start + int(row), start + int(column)
-            if not flat[one] and not flat[other]:
+            if not flat[one] and not flat[other] and _alike_inside(small[one], small[other], correlation):
                 pairs.append((one, other))
     return pairs
+
+
+def _alike_inside(one: NDArray[np.float32], other: NDArray[np.float32], correlation: float) -> bool:
+    """Whether two images are one picture without the background (the lowest value) that both have."""
+    inside = (one > one.min()) | (other > other.min())
+    if inside.mean() > _FILLED:
+        return True
+    first, second = _ranks(one[inside]), _ranks(other[inside])
+    return bool(first @ second >= correlation * np.linalg.norm(first) * np.linalg.norm(second))
+
+
+def _ranks(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Ranks about their mean, equal values sharing the mean of theirs, as Spearman's correlation has them."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = counts.cumsum()
+    ranks: NDArray[np.float32] = (ends - (counts + len(values)) / 2)[place].astype(np.float32)
+    return ranks
 
 
 def _reduced(image: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -54,16 +54,19 @@ class _File:
     relative: str
     label_key: str
     volume: tuple[object, ...] | None
+    device: str = ""
 
 
 def read_tree(folder: Path, labels: Path | None = None) -> SampleTable:
     """Find every image of a tree.
 
-    DICOM: the patient is Patient ID with its issuer, the source the device's manufacturer and model (so that
-    no pair tells two devices apart), the view body part, View Position and Laterality, or for volumes body
-    part, Series Description and plane. Parallel slices of one CT, MR or PET series are one volume. BIDS: the
-    patient is the ``sub-`` label, the study the session, the view the suffix. Files that name no patient are
-    left out and counted: two of them may be one person.
+    DICOM: the patient is Patient ID with its issuer; the source stands for the device's manufacturer and
+    model, so that no pair tells two devices apart, and is called ``device 1``, ``device 2`` ... in the order
+    of their names; view and body part are words of the standard, or ``OTHER``: a card tells these three.
+    Images to be compared have laterality, or for volumes Series Description and plane, in common, too.
+    Parallel slices of one CT, MR or PET series are one volume. BIDS: the patient is the ``sub-`` label, the
+    study the session, the view the suffix. Files that name no patient are left out and counted: two of them
+    may be one person.
 
     Args:
         folder: The tree.
@@ -80,12 +83,14 @@ def read_tree(folder: Path, labels: Path | None = None) -> SampleTable:
     volumes: defaultdict[tuple[object, ...], list[_File]] = defaultdict(list)
     for number, found in enumerate(_files(folder, left_out)):
         volumes[found.volume or (number,)].append(found)
-    samples = [_joined(files, known) for files in volumes.values()]
+    devices = _neutral({file.device for files in volumes.values() for file in files})
+    samples = [_joined(files, known, devices) for files in volumes.values()]
     if not samples:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
         raise UsageError(
             f"the folder holds no DICOM or BIDS image of a named patient ({reasons or 'it is empty'}). Give "
-            "a manifest CSV with the columns path and patient_id instead."
+            "a manifest CSV with the columns path and patient_id instead: NIfTI files without BIDS names "
+            "(sub-LABEL_..._T1w.nii.gz) do not say whom they show."
         )
     if labels is not None and all(sample.findings is None for sample in samples):
         raise UsageError(
@@ -166,7 +171,9 @@ def _bids_file(found: InputFile) -> _File:
 
 
 def _dicom_file(found: InputFile) -> _File:
+    from deid.dicom.defined_terms import BODY_PARTS, MODALITIES, VIEW_POSITIONS, defined
     from deid.dicom.identity import identity_of
+    from deid.dicom.image_facts import facts_of
     from deid.dicom.image_header import frame_count, orientation_of, refuse_unsupported, text, value_of, whole
     from deid.dicom.pixels import read_header
 
@@ -176,12 +183,13 @@ def _dicom_file(found: InputFile) -> _File:
     patient = identity_of(patient_id, issuer)
     if patient is None:
         raise Skipped(NO_PATIENT)
-    modality, orientation = text(header, "Modality"), orientation_of(header)
+    facts, orientation = facts_of(header), orientation_of(header)
+    modality = facts.modality
     if modality in _VOLUMES:
         plane = "" if orientation is None else "SCA"[int(np.abs(np.cross(*orientation)).argmax())]
-        view = (text(header, "SeriesDescription"), plane)
+        alike = f"{text(header, 'SeriesDescription')} {plane}"
     else:
-        view = (text(header, "ViewPosition"), text(header, "ImageLaterality") or text(header, "Laterality"))
+        alike = text(header, "ImageLaterality") or text(header, "Laterality")
     volume: tuple[object, ...] | None = None
     if modality in _VOLUMES and frame_count(header) == 1 and orientation is not None:
         sizes = (whole(header, "Rows"), whole(header, "Columns"))
@@ -189,18 +197,26 @@ def _dicom_file(found: InputFile) -> _File:
     sample = Sample(
         path=found.path,
         patient=patient,
-        source=" ".join((text(header, "Manufacturer"), text(header, "ManufacturerModelName"))).strip(),
-        modality=modality,
+        modality=defined(modality, MODALITIES, "OT"),
         study=text(header, "StudyInstanceUID"),
-        view=" ".join(filter(None, (text(header, "BodyPartExamined"), *view))),
+        view=defined(facts.view, VIEW_POSITIONS),
+        body_part=defined(facts.body_part, BODY_PARTS),
+        alike=" ".join(filter(None, (facts.body_part, facts.view, alike.strip()))),
     )
-    return _File(sample, found.relative, patient_id.strip(" \0"), volume)
+    device = " ".join((text(header, "Manufacturer"), text(header, "ManufacturerModelName"))).strip()
+    return _File(sample, found.relative, patient_id.strip(" \0"), volume, device)
 
 
-def _joined(files: list[_File], labels: Labels) -> Sample:
+def _neutral(devices: Iterable[str]) -> dict[str, str]:
+    """A name for each device that says nothing of it; none for what is not named."""
+    named = sorted(filter(None, devices))
+    return {"": ""} | {device: f"device {number}" for number, device in enumerate(named, 1)}
+
+
+def _joined(files: list[_File], labels: Labels, devices: Mapping[str, str]) -> Sample:
     """One sample of all files of a volume."""
     files.sort(key=lambda file: file.relative)
     first = files[0]
     findings = labels.of((file.relative for file in files), first.label_key)
     parts = tuple(file.sample.path for file in files) if len(files) > 1 else ()
-    return replace(first.sample, findings=findings, parts=parts)
+    return replace(first.sample, source=devices[first.device], findings=findings, parts=parts)

@@ -79,8 +79,8 @@ def show_model(name: str, explicit: Path | None = None) -> tuple[ModelRecord, st
 def verify_models(names: list[str], explicit: Path | None = None) -> Iterator[tuple[str, str]]:
     """Name and problem of each model, of all where none is named; the problem of a sound model is empty.
 
-    A model is sound where its record is valid, the hash of its weights is the record's, and the weights fit
-    its architecture and are finite.
+    A model is sound where its record is valid, its card can be read, the hash of its weights is the record's,
+    and the weights fit its architecture and are finite.
 
     Raises:
         UsageError: There is no such model.
@@ -142,6 +142,7 @@ def _problem(folder: Path) -> str:
 
     try:
         _, record = load_network(folder)
+        open_file(folder, CARD).close()
     except UsageError as error:
         return str(error)
     if record.name != folder.name:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from deid.core.errors import UsageError
 from deid.core.model_card import Metric, ModelKind
-from deid.training.options import ModelOptions
+from deid.training.options import ModelOptions, Name
 from deid.training.trained import Trained
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ NEEDED = """train-classifier needs images with findings, of many patients:
 
     mami-deid train-classifier DATA --out RUN
 
-DATA is a manifest, a CSV file with a line for each image, or a folder of DICOM or BIDS files with --labels
-LABELS.csv (columns path or patient_id, and labels). A manifest:
+DATA is a manifest, a CSV file with a line for each image (or a folder with a manifest.csv, or a folder of
+DICOM or BIDS files with --labels LABELS.csv, its columns path or patient_id, and labels):
 
     path,patient_id,source,modality,study,view,labels,licence
     images/0001.png,P1,hospital-a,DX,S1,PA,Effusion;Edema,CC BY 4.0
@@ -57,7 +57,7 @@ def _findings(value: Any) -> Any:
 class ClassifierOptions(ModelOptions):
     """Options of ``train-classifier``."""
 
-    name: str = Field(default="classifier", description="name of the model and of its folder in RUN")
+    name: Name = Field(default="classifier", description="name of the model and of its folder in RUN")
     findings: Annotated[Mapping[str, tuple[str, ...]], BeforeValidator(_findings)] = Field(
         default_factory=dict,
         description="findings to learn, between commas; NAME=A|B;C is there if label A is, or B and C are; "
@@ -93,6 +93,7 @@ def train_classifier(
     import torch
 
     from deid.networks.classifier import Classifier
+    from deid.training.card import check_record
     from deid.training.dataset import load_dataset, read_samples
     from deid.training.diagnosis import DiagnosisTask, LabelledImages
     from deid.training.export import Description, export_model
@@ -101,7 +102,9 @@ def train_classifier(
 
     RunFolder(out).check(options)
     dataset = load_dataset(read_samples(data, options), options, say)
+    _check_labels(options.findings, dataset, say)
     findings = options.findings or _common_findings(dataset, options.least)
+    check_record(dataset.store.samples, options, tuple(findings))
     say(f"images: {dataset.store.report}; findings: {', '.join(findings)}")
     labels = dataset.store.labels(findings)
     train, validation, test = (
@@ -136,6 +139,25 @@ def train_classifier(
     )
     export_model(model, network, description, dataset, options, report, metrics)
     return Trained(model, report, metrics)
+
+
+def _check_labels(
+    findings: Mapping[str, tuple[str, ...]], dataset: Dataset, say: Callable[[str], None]
+) -> None:
+    """Refuse a finding of which no alternative can be there: its output would learn nothing, unseen."""
+    from deid.training.samples import SampleTable
+
+    have = SampleTable(dataset.store.samples).finding_names
+    missing = {
+        name: [{label.strip() for label in one.split(";")} - set(have) for one in alternatives]
+        for name, alternatives in findings.items()
+    }
+    unknown = ", ".join(sorted({label for each in missing.values() for labels in each for label in labels}))
+    if any(all(each) for each in missing.values()):
+        known = ", ".join(have) or "no labels"
+        raise UsageError(f"--findings: no image has the label {unknown}; the data have {known}.")
+    if unknown:
+        say(f"no image has the label {unknown}: it is passed over.")
 
 
 def _common_findings(dataset: Dataset, least: int) -> Mapping[str, tuple[str, ...]]:

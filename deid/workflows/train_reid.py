@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from deid.core.errors import UsageError
 from deid.core.model_card import Metric, ModelKind
-from deid.training.options import ModelOptions
+from deid.training.options import ModelOptions, Name
 from deid.training.trained import Trained
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ NEEDED = """train-reid needs images of many patients, some of them with images o
 
     mami-deid train-reid DATA --out RUN
 
-DATA is a folder of DICOM or BIDS files, or a manifest, a CSV file with a line for each image:
+DATA is a manifest, a CSV file with a line for each image (or a folder with a manifest.csv, or a folder of
+DICOM or BIDS files):
 
     path,patient_id,source,modality,study,view,labels,licence
     images/0001.png,P1,hospital-a,DX,S1,PA,Effusion;Edema,CC BY 4.0
@@ -49,7 +50,9 @@ DEFAULT_TEACHER = "chest-classifier"
 class ReidOptions(ModelOptions):
     """Options of ``train-reid``."""
 
-    name: str = Field(default="critic", description="name of the model and of its folder in RUN")
+    MODELS: ClassVar[frozenset[str]] = frozenset({"teacher", "against"})
+
+    name: Name = Field(default="critic", description="name of the model and of its folder in RUN")
     network: str = Field(
         default="mami", description="mami, siamese, compact, or any network of timm; from random weights"
     )
@@ -124,7 +127,7 @@ def train_reid(
     architecture = _architecture(options)
     torch.manual_seed(options.seed)
     network = build(*architecture)
-    teacher = _teacher(options, say)
+    teacher, rival = _teacher(options, say), _rival(options)
     dataset = load_dataset(read_samples(data, options), options, say)
     say(f"images: {dataset.store.report}")
     task = RecognitionTask(
@@ -133,7 +136,7 @@ def train_reid(
     report = fit(task, options, out)
     if not report.is_main:
         return Trained(out / options.name, report, ())
-    metrics = _measured(network.cpu(), dataset.test, options)
+    metrics = _measured(network.cpu(), dataset.test, options, rival)
     description = Description(
         job="train-reid",
         kind=ModelKind.ATTACKER if options.network == "siamese" else ModelKind.REID,
@@ -141,7 +144,7 @@ def train_reid(
         arguments=architecture[1],
         purpose=_PURPOSE,
         limits=_limits(dataset, metrics),
-        companions=() if teacher is None else (Path(options.teacher or DEFAULT_TEACHER).name,),
+        companions=() if teacher is None else (Path(options.teacher or DEFAULT_TEACHER).resolve().name,),
     )
     model = export_model(out / options.name, network, description, dataset, options, report, metrics)
     return Trained(model, report, metrics)
@@ -225,9 +228,22 @@ def _settings(options: ReidOptions) -> RecognitionSettings:
     )
 
 
-def _measured(network: nn.Module, test: ImageStore, options: ReidOptions) -> tuple[Metric, ...]:
-    """Figures of each source that can be measured, and the difference to another model if one was named."""
+def _rival(options: ReidOptions) -> nn.Module | None:
+    """The network to compare with, if one was named."""
     from deid.networks.folder import load_network
+
+    if options.against is None:
+        return None
+    rival, _ = load_network(options.against)
+    if not hasattr(rival, "embed"):
+        raise UsageError("--against: that model recognises nobody; give one that train-reid made.")
+    return rival
+
+
+def _measured(
+    network: nn.Module, test: ImageStore, options: ReidOptions, rival: nn.Module | None
+) -> tuple[Metric, ...]:
+    """Figures of each source that can be measured, and the difference to another model if one was named."""
     from deid.networks.siamese import SiameseResNet
     from deid.reid.metrics import patient_bootstrap
     from deid.training.card import metric
@@ -238,7 +254,6 @@ def _measured(network: nn.Module, test: ImageStore, options: ReidOptions) -> tup
         sources = fair_pairs(test, near_duplicates(test.images))
     except UsageError:
         return ()
-    rival = load_network(options.against)[0] if options.against else None
     metrics: list[Metric] = []
     for pairs in sources:
         scores = pair_scores(network, test, pairs, options.batch)
@@ -248,7 +263,7 @@ def _measured(network: nn.Module, test: ImageStore, options: ReidOptions) -> tup
             found["ROC AUC by cosine"] = patient_bootstrap(pairs.scored(cosines), weights=pairs.weights)
         if rival is not None and options.against is not None:
             minus = difference(pairs, scores, pair_scores(rival, test, pairs, options.batch))
-            found[f"ROC AUC minus that of {options.against.name}"] = minus
+            found[f"ROC AUC minus that of {options.against.resolve().name}"] = minus
         measured_on = test.subset(pairs.images)
         metrics += [metric(name, value, measured_on, "test", pairs.source) for name, value in found.items()]
     return tuple(metrics)

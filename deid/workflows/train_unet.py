@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from deid.core.errors import UsageError
 from deid.core.model_card import ModelKind
-from deid.training.options import ModelOptions, Shares, Words
+from deid.training.options import ModelOptions, Name, Shares, Words
 from deid.training.trained import Trained
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ NEEDED = """train-unet needs images of patients with several studies, and a dise
     mami-deid train-unet DATA --out RUN --classifier chest-classifier
 
 DATA is a manifest, a CSV file with a line for each image (or a folder with a manifest.csv, or a folder of
-DICOM or NIfTI files):
+DICOM or BIDS files):
 
     path,patient_id,source,modality,study,view,labels,licence
     images/0001.png,P1,hospital-a,DX,S1,PA,Effusion;Edema,CC BY 4.0
@@ -53,6 +53,8 @@ _LIMITS = (
     "The key's noise is taken to be secret: who has it can undo more than the inversions measured here.",
     "Findings that the classifier does not know may be lost; what it knows is measured above.",
 )
+_TOO_FEW = "too few patients are labelled with and without a finding that the classifier knows."
+_UNMEASURED = f"Findings may be lost: how much was not measured, for {_TOO_FEW}"
 _ATTACKER = (
     "Recognises patients on images that the anonymizer beside it has scrubbed at its highest measured "
     "strength: it was trained on such images with keys of its own, and serves the audit as an attacker."
@@ -80,7 +82,9 @@ _SMALL_MAMI: dict[str, Any] = {
 class UnetOptions(ModelOptions):
     """Options of ``train-unet``."""
 
-    name: str = Field(default="unet", description="name of the model; its folder in the run folder")
+    MODELS: ClassVar[frozenset[str]] = frozenset({"classifier", "critics"})
+
+    name: Name = Field(default="unet", description="name of the model; its folder in the run folder")
     size: int = Field(
         default=112, ge=32, le=1024, description="side at which the U-Net sees images, in pixels"
     )
@@ -175,6 +179,8 @@ def train_unet(
     network = _anonymizer(arguments, dataset, options)
     critics = {name: _recogniser(name, options.size) for name in options.critics}
     cells = _cells(classifier, dataset, options)
+    for part in filter(lambda part: not cells[part], cells):
+        say(f"{part}: what is lost of findings is not measured: {_TOO_FEW}")
     task = _task(network, critics, classifier, dataset, cells["validation"], options)
     report = fit(task, options, out)
     model, attacker = out / options.name, out / f"{options.name}-attacker"
@@ -193,9 +199,10 @@ def train_unet(
     )
     job = "train-unet"
     with_whom = (options.classifier, *(name for name in options.critics if name not in _BUILT_IN))
-    companions = tuple(dict.fromkeys(Path(given).name for given in with_whom))
+    limits: tuple[str, ...] = _LIMITS if cells["test"] else (*_LIMITS[:-1], _UNMEASURED)
+    companions = tuple(dict.fromkeys(Path(given).resolve().name for given in with_whom))
     made = Description(
-        job, ModelKind.ANONYMIZER, "anonymizer", arguments, _PURPOSE, _LIMITS, companions=companions
+        job, ModelKind.ANONYMIZER, "anonymizer", arguments, _PURPOSE, limits, companions=companions
     )
     export_model(model, network, made, dataset, options, report, figures.metrics)
     strongest = figures.attackers[max(figures.attackers)]

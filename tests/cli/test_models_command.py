@@ -87,6 +87,10 @@ def test_verify_names_what_is_not_sound(run, shipped):
     other, tiny = shown.splitlines()
     assert status == 1 and "rename the folder" in other and "SHA-256" in tiny
     assert run("verify", "tiny")[0] == 1
+    save_tiny(shipped, "bare")
+    (shipped / "bare/card.md").unlink()
+    status, shown = run("verify", "bare")
+    assert status == 1 and "card.md" in shown
     with pytest.raises(UsageError, match="no model nosuch"):
         run("verify", "nosuch")
 

@@ -21,6 +21,7 @@ from deid.core.model_card import (
     Metric,
     ModelKind,
     ModelRecord,
+    Slices,
     Weights,
     WeightsType,
     parse_record,
@@ -63,6 +64,7 @@ inputs = st.builds(
     size=st.tuples(st.integers(1, 4096), st.integers(1, 4096)),
     geometry=st.just(STRETCH),
     intensity=st.builds(Intensity, st.just(NETWORK_RANGE), st.dictionaries(texts, numbers, max_size=3)),
+    slices=st.none() | st.builds(Slices, st.integers(1, 4096), st.floats(0.01, 1)),
 )
 
 
@@ -241,3 +243,25 @@ def test_the_file_is_a_plain_one_of_limited_size(tmp_path):
         read_record(folder)
     (folder / "model.json").write_text(record_text(COMPLETE))
     assert read_record(folder) == COMPLETE
+
+
+def test_the_slices_may_be_missing_and_are_strict_where_they_are():
+    value = json.loads(record_text(COMPLETE))
+    assert value["input"].pop("slices") is None
+    assert parse_record(json.dumps(value).encode()) == COMPLETE
+    value["input"]["slices"] = {"count": 4, "middle": 0.5}
+    assert parse_record(json.dumps(value).encode()).input.slices == Slices(4, 0.5)
+    for wrong in ({"count": 0, "middle": 0.5}, {"count": 4, "middle": 0}, {"count": 4}, [], 4):
+        value["input"]["slices"] = wrong
+        with pytest.raises(UsageError, match=r"input\.slices"):
+            parse_record(json.dumps(value).encode())
+
+
+def test_findings_may_have_a_slash_and_names_of_networks_must_not():
+    arguments = {"findings": ["Nodule/Mass", "a: b"], "backbone": "resnet18"}
+    kept = record_text(replace(COMPLETE, arguments=arguments))
+    assert parse_record(kept.encode()).arguments["findings"] == ["Nodule/Mass", "a: b"]
+    wrong = ({"backbone": "hf-hub:a/b"}, {"findings": "a/b"}, {"findings": ["a\nb"]}, {"other": ["a/b"]})
+    for arguments in wrong:
+        with pytest.raises(UsageError, match="arguments"):
+            record_text(replace(COMPLETE, arguments=arguments))

@@ -1,7 +1,9 @@
 """Images of all samples in memory."""
 
+import errno
 import stat
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,6 +115,20 @@ def test_no_image_at_all_and_nonsense_are_refused(samples, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cache folder"):
         ImageStore.load(samples[:1], 32, cache=tmp_path / "file")
+
+
+def test_a_cache_that_cannot_be_written_is_no_fault_of_the_images(samples, tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="--cache: the folder cannot be written"):
+        ImageStore.load(samples[:1], 32, cache=Path("/proc"))
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(np, "savez", full)
+    for jobs in (1, 2):
+        with pytest.raises(UsageError, match="no space left on device"):
+            ImageStore.load(samples[:2], 32, jobs, cache=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_subset_is_a_store(samples):

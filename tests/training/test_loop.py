@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import stat
 
 import pytest
 import torch
@@ -60,6 +61,12 @@ def test_it_learns_and_writes_what_it_says(tmp_path):
     records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert {"loss", "gradient_network", "rate", "steps_per_second"} <= records[0].keys()
     assert Image.open(tmp_path / "run" / "sheets" / "epoch_0006.png").size == (4, 4)
+
+
+def test_what_shows_patients_is_for_its_owner_alone(tmp_path):
+    train(tmp_path / "run", epochs=1)
+    for folder in (".", "sheets", "checkpoints"):
+        assert stat.S_IMODE((tmp_path / "run" / folder).stat().st_mode) == 0o700
 
 
 def test_the_best_weights_are_in_the_modules_at_the_end(tmp_path):

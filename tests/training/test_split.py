@@ -7,7 +7,7 @@ import pytest
 from PIL import Image as Picture
 
 from deid.core.errors import UsageError
-from deid.training.split import joined_patients, near_duplicates, part_of, split_patients
+from deid.training.split import _ranks, joined_patients, near_duplicates, part_of, split_patients
 
 
 def test_the_part_of_a_patient_is_fixed_for_good():
@@ -68,3 +68,19 @@ def test_copies_are_found_and_other_pictures_are_not():
     images += [np.zeros((112, 112), np.uint8), np.zeros((112, 112), np.uint8)]
     assert near_duplicates(np.stack(images)) == [(3, 300), (7, 301), (11, 302)]
     assert near_duplicates(np.zeros((0, 32, 32), np.uint8)) == []
+
+
+def test_a_black_background_makes_no_two_images_alike():
+    """As of skull-stripped heads: the same outline, other contents, zeros around."""
+    random = np.random.default_rng(1)
+    down, across = np.mgrid[:112, :112] / 112 - 0.5
+    inside = down**2 + across**2 < 0.09
+    images = [np.where(inside, 60 + smooth(random) // 2, 0).astype(np.uint8) for _ in range(60)]
+    copy = np.where(inside, np.clip(images[5] * 0.9 + 3, 0, 255), 0).astype(np.uint8)
+    assert near_duplicates(np.stack([*images, copy])) == [(5, 60)]
+
+
+def test_equal_values_share_the_mean_of_their_ranks():
+    found = _ranks(np.array([7, 0, 0, 3, 0], np.float32))
+    assert found.tolist() == [2, -1, -1, 1, -1]
+    assert _ranks(np.zeros(4, np.float32)).tolist() == [0, 0, 0, 0]

@@ -16,6 +16,7 @@ from torch import nn
 from training.toy import train
 
 from deid.core.errors import UsageError
+from deid.training.card import command_line
 from deid.training.decay import decayed
 from deid.training.device import explained_memory
 from deid.training.log import RunLog, read_log
@@ -25,6 +26,7 @@ from deid.training.progress import LoadProgress
 from deid.training.run_folder import RunFolder
 from deid.training.schedule import rate_factor
 from deid.training.sheet import before_after, picture_sheet
+from deid.workflows.train_unet import UnetOptions
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -242,3 +244,14 @@ def test_a_run_folder_is_checked_without_writing_to_it(tmp_path):
     (tmp_path / "other").write_text("a file")
     with pytest.raises(UsageError, match="--out"):
         RunFolder(tmp_path / "other").check(LoopOptions())
+
+
+def test_the_command_in_a_card_names_models_and_hides_paths(tmp_path):
+    folder = str(tmp_path / "private" / "my-critic")
+    given = UnetOptions(critics=("compact", folder, folder + "/"), classifier=folder, sources=("a/b",))
+    said = command_line("train-unet", given)
+    assert said == (
+        "mami-deid train-unet DATA --out RUN --sources a/b --classifier my-critic "
+        "--critics compact,my-critic,my-critic"
+    )
+    assert str(tmp_path) not in said

@@ -7,6 +7,7 @@ from builders import Person, build, nifti_bytes, tree, write
 from deid.core.errors import UsageError
 from deid.pixels.slices import SliceRule
 from deid.training.images import ImageStore, LoadOptions
+from deid.training.pairs import group_names
 from deid.training.tree import NO_PATIENT, NO_PICTURE, read_tree
 
 
@@ -17,7 +18,8 @@ def test_series_are_volumes_and_patients_are_told_by_id(tmp_path):
     assert table.left_out == {"pixels: no image in this object": 4}
     first = table[0]
     assert first.patient == "MRN-1\x1f" and first.modality == "CT" and len(first.parts) == 3
-    assert first.source == "ACME SCANNER 3000" and first.view == "CHEST AXIAL A"
+    assert (first.source, first.view, first.body_part) == ("device 1", "", "CHEST")
+    assert first.alike == "CHEST AXIAL A"
     assert len({sample.study for sample in table}) == 4
     store = ImageStore.load(table.samples, 16, options=LoadOptions(16, slices=SliceRule(count=2)))
     assert store.images.shape == (16, 16, 16) and set(store.frames) <= {0, 1, 2}
@@ -29,8 +31,29 @@ def test_projections_of_one_series_are_images_of_their_own(tmp_path):
         dataset.ViewPosition = view
         write(dataset, tmp_path / f"{number}.dcm")
     table = read_tree(tmp_path)
-    assert [sample.view for sample in table] == ["CHEST PA", "CHEST LL"]
+    assert [(sample.view, sample.body_part) for sample in table] == [("PA", "CHEST"), ("LL", "CHEST")]
     assert not any(sample.parts for sample in table)
+
+
+def test_only_words_of_the_standard_are_told_and_devices_are_numbered(tmp_path):
+    for number, (maker, part, view) in enumerate(
+        (("Zeta", "CHEST", "PA"), ("Acme", "MUELLER", "HANS"), ("", "", ""), ("Acme", "chest", "pa"))
+    ):
+        dataset = build("cr", number=number, patient=f"MRN-{number}").dataset
+        dataset.Manufacturer, dataset.ManufacturerModelName = maker, ""
+        dataset.BodyPartExamined, dataset.ViewPosition = part, view
+        write(dataset, tmp_path / f"{number}.dcm")
+    table = read_tree(tmp_path)
+    assert [(sample.source, sample.body_part, sample.view) for sample in table] == [
+        ("device 2", "CHEST", "PA"),
+        ("device 1", "OTHER", "OTHER"),
+        ("", "", ""),
+        ("device 1", "CHEST", "PA"),
+    ]
+    store = ImageStore.load(table.samples, 16)
+    names = group_names(store)
+    assert len(set(names)) == 4 and "MUELLER HANS" in names[1]
+    assert "MUELLER" not in repr(table.samples)
 
 
 def test_bids_names_tell_patient_session_and_view(tmp_path):

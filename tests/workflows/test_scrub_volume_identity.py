@@ -1,18 +1,24 @@
 """Identity cues in DICOM series of slices: neighbouring slices change alike."""
 
+import dataclasses
+
 import numpy as np
 import pydicom
 import pytest
 import torch
 from builders.anonymizers import save_head_scrubber
+from builders.models import CHEST
 from workflows.command import Tool
 
 from deid.core.draws import normal_values
+from deid.core.model_card import Slices
 from deid.dicom.pixels import read_image
 from deid.networks.folder import load_network
 from deid.networks.scrubber import Scrubber
 from deid.pixels.network_range import apply_range, from_network, to_network
+from deid.pixels.slices import SliceRule
 from deid.training.phantoms import make_cohort, write_dicom
+from deid.workflows.scrub.frames import _slice_rule
 from deid.workflows.scrub.options import OnRisk
 
 SIDE = 48
@@ -138,3 +144,8 @@ def test_ct_stays_in_hounsfield_units(tool, head, modality):
         other = apply_range(after, found)
         assert (found.low, found.high) == (-1000, 1000)
         assert abs(float(one.mean() - other.mean())) < 0.25
+
+
+def test_a_volume_is_looked_at_by_the_slices_that_its_model_was_made_for():
+    assert _slice_rule(CHEST) == SliceRule()
+    assert _slice_rule(dataclasses.replace(CHEST, slices=Slices(1, 0.1))) == SliceRule(1, 0.1)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from workflows.command import wait_until
 
 from deid.core.errors import UsageError
-from deid.core.model_card import read_record
+from deid.core.model_card import Slices, read_record
 from deid.networks.folder import load_network
 from deid.training.checkpoint import read_checkpoint
 from deid.training.options import read_options
@@ -78,6 +78,7 @@ def test_a_model_with_measured_figures_in_its_card(data, tmp_path):
     assert sum(part.patients for part in roles.values()) == 120
     assert roles["training"].licence == "CC0-1.0"
     assert record.input.modalities == ("DX",) and record.input.views == ("PA",)
+    assert record.input.slices is None
     card = (trained.model / "card.md").read_text()
     assert f"| ROC AUC, Effusion | {figure.value:.4g} |" in card and "## Limits" in card
     assert "train-classifier DATA --out RUN --epochs 2" in card and "--backbone lcnet_035" in card
@@ -95,7 +96,9 @@ def test_the_same_command_again_gives_the_same_model(data, tmp_path):
 def test_an_alternative_of_several_labels_is_a_finding(data, tmp_path):
     given = options(findings="Fluid=Effusion|Edema")
     assert given.findings == {"Fluid": ("Effusion", "Edema")}
-    record = read_record(train_classifier(data, tmp_path / "run", given).model)
+    said = []
+    record = read_record(train_classifier(data, tmp_path / "run", given, said.append).model)
+    assert said[0] == "no image has the label Edema: it is passed over."
     assert record.findings == ("Fluid",) and "--findings 'Fluid=Effusion|Edema'" in record.commands[0]
     assert options(findings=["A", "B"]).findings == {"A": ("A",), "B": ("B",)}
     assert options(findings={"A": ["B;C"], "D": "E"}).findings == {"A": ("B;C",), "D": ("E",)}
@@ -117,6 +120,8 @@ def test_a_bids_tree_with_labels(data, tmp_path):
     record = read_record(trained.model)
     assert record.findings == ("Lesion",) and record.input.modalities == ("MR",)
     assert "--labels LABELS" in record.commands[0]
+    assert record.input.slices == Slices(8, 0.8)
+    assert "8 slices of the middle 80 %" in (trained.model / "card.md").read_text()
 
 
 def refused(data, out, **given):
@@ -137,6 +142,53 @@ def test_data_that_cannot_teach_are_refused(data, tmp_path):
     assert "no image could be read" in refused(gone, tmp_path / "run")
     assert "leave nothing of the data" in refused(data, tmp_path / "run", sources="elsewhere")
     assert "no finding can be measured" in refused(data, tmp_path / "run", findings="Effusion", least=50)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"name": "my model"}, "must be the name of a folder"),
+        ({"name": "../x"}, "must be the name of a folder"),
+        ({"name": "x" * 95}, "at most 90"),
+        ({"name": "checkpoints"}, "must not be that of a file or folder of the run"),
+        ({"name": "Attackers"}, "must not be that of a file or folder of the run"),
+        ({"body_parts": "a name^"}, "must be a DICOM code"),
+        ({"licence": "CC0\nand more"}, "a text of one line"),
+        ({"licence": ""}, "a text of one line"),
+    ],
+)
+def test_what_no_record_can_hold_is_refused_at_once(given, message):
+    with pytest.raises(UsageError, match=message):
+        options(**given)
+    assert options(body_parts="chest").body_parts == ("CHEST",)
+
+
+def test_texts_of_the_data_that_no_record_can_hold_are_refused_before_the_training(data, tmp_path):
+    source = changed(data, "source.csv", lambda _, row: row | {"source": "a\x07b"})
+    assert "record could not hold" in refused(source, tmp_path / "run")
+    licence = changed(data, "licence.csv", lambda _, row: row | {"licence": "x" * 2001})
+    assert "record could not hold" in refused(licence, tmp_path / "run")
+    long = changed(
+        data, "long.csv", lambda _, row: row | {"labels": row["labels"].replace("Effusion", "E" * 201)}
+    )
+    assert "record could not hold" in refused(long, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finding_may_be_two_words_with_a_slash(data, tmp_path):
+    name = "Nodule/Mass: x"
+    slash = changed(
+        data, "slash.csv", lambda _, row: row | {"labels": row["labels"].replace("Effusion", name)}
+    )
+    trained = train_classifier(slash, tmp_path / "run", options())
+    network, record = load_network(trained.model)
+    assert network.findings == record.findings == (name,)
+
+
+def test_a_label_that_the_data_do_not_have_is_refused(data, tmp_path):
+    said = refused(data, tmp_path / "run", findings="Efusion,Effusion=Effusion|Edema;Mass")
+    assert "no image has the label Edema, Efusion, Mass" in said and "the data have Effusion" in said
     assert not (tmp_path / "run").exists()
 
 

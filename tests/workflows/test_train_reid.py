@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -90,9 +91,14 @@ def test_a_model_with_measured_figures_in_its_card(critic, data):
     ],
 )
 def test_other_networks_and_the_paired_difference(critic, data, tmp_path, network, architecture, kind):
-    given = options(network=network, backbone="resnet10t", against=critic.model, steps=2, name="rival")
+    told = {"name": "rival", "half": True, "age": "adult", "licence": "CC BY 4.0 / as the data"}
+    given = options(network=network, backbone="resnet10t", against=critic.model, steps=2, **told)
     trained = train_reid(data, tmp_path / "run", given)
     record = read_record(trained.model)
+    said = shlex.split(record.commands[0])
+    for flag, value in (("--against", "critic"), *((f"--{k}", v) for k, v in told.items() if k != "half")):
+        assert said[said.index(flag) + 1] == value
+    assert "--half" in said and "AGAINST" not in said and not any("/tmp" in word for word in said)
     assert (record.architecture, record.kind) == (architecture, kind)
     figures = {figure.name: figure for figure in trained.metrics}
     found = figures["ROC AUC minus that of critic"]
@@ -144,6 +150,7 @@ def test_data_and_options_that_cannot_teach_are_refused(data, tmp_path):
     assert "several images" in refused(path, tmp_path / "run")
     assert "must be a multiple of its heads" in refused(data, tmp_path / "run", heads=3)
     assert "not one of timm's" in refused(data, tmp_path / "run", network="resnet18x")
+    assert "model.json" in refused(data, tmp_path / "run", against=tmp_path / "none")
     assert not (tmp_path / "run").exists()
 
 

@@ -185,7 +185,21 @@ def test_the_card_names_command_data_and_limits(trained):
     card = (trained.model / "card.md").read_text()
     assert "mami-deid train-unet DATA --out RUN" in card and "CC0-1.0" in card
     assert "a stronger one reaches more" in card
+    assert "--classifier reader" in card
     assert "adaptive" not in card
+
+
+def test_findings_that_cannot_be_measured_are_not_said_to_be(data, classifier, tmp_path):
+    with (data / "manifest.csv").open() as stream:
+        rows = [row | {"labels": ""} for row in csv.DictReader(stream)]
+    with (data / "unlabelled.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([COLUMNS, *(list(row.values()) for row in rows)])
+    said = []
+    given = options(classifier, steps_per_epoch=1, attack_steps=1, inverted=0, strengths=(1.0,))
+    model = train_unet(data / "unlabelled.csv", tmp_path / "run", given, said.append).model
+    assert sum("what is lost of findings is not measured" in line for line in said) == 2
+    card = (model / "card.md").read_text()
+    assert "how much was not measured" in card and "measured above" not in card
 
 
 def test_the_run_folder_shows_before_after_and_difference(trained):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid.core.image import Image
+from deid.core.model_card import InputRange
 from deid.networks.scrubber import Scrubber
 from deid.pixels.network_range import (
     IntensityRule,
@@ -63,7 +64,7 @@ class Frames:
 
 def scrub_frames(
     scrubber: Scrubber,
-    rule: IntensityRule,
+    made_for: InputRange,
     frames: Frames,
     strength: float,
     noise: list[float],
@@ -73,7 +74,7 @@ def scrub_frames(
 
     Args:
         scrubber: The anonymizer.
-        rule: Its rule of intensities.
+        made_for: What it was made for, with its rules of intensities and slices.
         frames: Of the object.
         strength: 0..1.
         noise: As many values as the scrubber takes.
@@ -86,9 +87,9 @@ def scrub_frames(
     Raises:
         Held: The change failed.
     """
-    shown_at = 0
+    rule, shown_at = IntensityRule.from_json(made_for.intensity.parameters), 0
     if frames.is_volume:
-        slices, choice, found = network_slices(frames.parts, SliceRule(), rule)
+        slices, choice, found = network_slices(frames.parts, _slice_rule(made_for), rule)
         if not all(scrubber.is_familiar(some) for some in slices):
             return UNFAMILIAR
         shown_at = choice.frames[len(choice.frames) // 2]
@@ -110,3 +111,8 @@ def scrub_frames(
         start += image.frames
     assert shown is not None
     return shown if is_touched else UNTOUCHED  # what is as it was must not say that it was changed
+
+
+def _slice_rule(made_for: InputRange) -> SliceRule:
+    taken = made_for.slices
+    return SliceRule() if taken is None else SliceRule(taken.count, taken.middle)

@@ -214,14 +214,12 @@ class IdentityStep:
         self, chosen: _Chosen, frames: Frames, shared_by: str, take: Callable[[Image], None]
     ) -> Shown | str:
         """Scrub an object by the noise that is drawn for it; a frame to show, or why it must stay."""
-        from deid.pixels.network_range import IntensityRule
         from deid.workflows.scrub.frames import scrub_frames
 
         scrubber, strength = self._scrubber(chosen.folder), self._setup.strength
-        rule = IntensityRule.from_json(chosen.record.input.intensity.parameters)
         name = "\x1f".join((chosen.digest, repr(strength), shared_by))
         noise = normal_values(self._subkey, name, scrubber.noise)
-        return scrub_frames(scrubber, rule, frames, strength, noise, take)
+        return scrub_frames(scrubber, chosen.record.input, frames, strength, noise, take)
 
     def _reported(
         self, unit: Unit, chosen: _Chosen, words: str, shown: Shown
