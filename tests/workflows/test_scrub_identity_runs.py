@@ -118,7 +118,7 @@ def test_patients_without_an_id_are_no_strangers(tool, chests, tmp_path):
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(tool, chests, tmp_path, key):
-    tool.scrub(chests, *ONLY, "--key-file", key)
+    once = tool.scrub(chests, *ONLY, "--key-file", key)
     whole = tool.tree()
     assert len(whole) == 12
     places = {"out": tmp_path / "killed", "state": tmp_path / "killed-state"}
@@ -127,9 +127,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tool, chests, tmp_path, key):
     kill_group(process)
     process.communicate()
     assert process.returncode < 0 and set(tool.tree(places["out"])) != set(whole)
-    tool.scrub(chests, *ONLY, "--key-file", key, **places)
+    resumed = tool.scrub(chests, *ONLY, "--key-file", key, **places)
     assert tool.tree(places["out"]) == whole
     assert tool.hidden(places["out"]) == []
+    assert resumed["unrelated_patients"] == once["unrelated_patients"]
 
 
 def test_shards_make_what_one_run_makes(tool, chests, tmp_path, key):
