@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from deid.workflows.scrub.summary import Summary
 
@@ -32,6 +32,8 @@ def print_summary(summary: Summary, *, dry_run: bool) -> None:
         console.print(f"         weaker than the standard: {row}", markup=False)
     for level, words in summary.levels().items():
         console.print(f"{level:>24}: {words}", markup=False)
+    for line in _likeness(summary):
+        console.print(f"         {line}", markup=False)
     rate = summary.released / max(summary.seconds.get("write", 0.0), 1e-9)
     phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in summary.seconds.items())
     console.print(
@@ -48,6 +50,18 @@ def print_summary(summary: Summary, *, dry_run: bool) -> None:
         console.print(
             "         no file of the input is DICOM, NIfTI or BIDS; check that it is the right one."
         )
+
+
+def _likeness(summary: Summary) -> Iterator[str]:
+    """By each critic, how alike scrubbed images are to their originals, and those of unrelated patients."""
+    for made, by_critic in sorted(summary.unrelated.items()):
+        for name, found in by_critic.items():
+            yield (
+                f"{name} on {made}: cosine to the own original {found.own:.2f}, to those of others "
+                f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f}); {found.patients} patients"
+            )
+        if not by_critic:
+            yield f"critics on {made}: how alike unrelated patients look is not known (too few were seen)"
 
 
 def _reasons(

@@ -2,17 +2,20 @@
 
 The pictures show patients, and `change` gives back what was taken away: they lie in the private state folder
 and nowhere else. Every unit has a folder of its own, ``<first 2 hex digits>/<other 30>``, with one PNG a
-picture and ``entry.json``, which comes last: an entry without it does not exist.
+picture, ``templates.json`` where critics have looked, and ``entry.json``, which comes last: an entry without
+it does not exist.
 """
 
 import fcntl
 import json
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from numpy.typing import NDArray
 
 from deid.core.errors import Held, UsageError
 from deid.core.files import strerror, sync_folder
+from deid.core.unrelated import Templates, Unrelated, unrelated_cosines
 
 PICTURES = ("before", "after", "change", "heat")
 """The pictures of a unit: the image before and after, the difference after - before (128 is no change), and
@@ -29,7 +33,12 @@ where the anonymizer acted, as colours to lay over ``before``."""
 LARGEST_SIDE = 320
 """Pixels of the longer side of a picture that is kept; larger ones are shrunk."""
 
+SAMPLED = 1000
+"""Entries whose templates are kept once a run has ended: the first by ref, which is a keyed digest, so a fair
+sample that depends on no order."""
+
 _ENTRY = "entry.json"
+_TEMPLATES = "templates.json"
 _REF_BYTES = 16
 _WORDS = ("output", "modality", "view", "model", "held")
 _NUMBERS = ("strength", "psnr", "ssim")
@@ -52,12 +61,13 @@ class ReviewEntry:
         strength: How strongly it was applied, 0..1.
         critics: Cosine of the original to the scrubbed image, -1..1, by the name of the re-identification
             network: how much alike they still look to it. NaN where it could not be measured.
-        references: Mean cosine of unrelated patients by critic, to read the former by; may be empty.
         held_out: Names of the critics that the anonymizer was not trained against.
         findings: What the disease classifier says before and after, 0..1, by finding.
         psnr: Peak signal-to-noise ratio of the two in dB; infinite where they are equal.
         ssim: Structural similarity of the two, -1..1.
         held: Why the unit was held after all; "" if it was released.
+        references: Cosines of unrelated patients by critic, to read ``critics`` by. They change with every
+            image, so they are not stored but taken from :meth:`ReviewStore.unrelated` when it is read.
     """
 
     ref: bytes
@@ -67,12 +77,12 @@ class ReviewEntry:
     model: str
     strength: float
     critics: Mapping[str, float]
-    references: Mapping[str, float]
     held_out: tuple[str, ...]
     findings: Mapping[str, tuple[float, float]]
     psnr: float
     ssim: float
     held: str
+    references: Mapping[str, Unrelated] = field(default_factory=dict)
 
     @property
     def reference(self) -> str:
@@ -94,13 +104,19 @@ class ReviewStore:
         self.folder = folder
         self.damaged = 0
 
-    def write(self, entry: ReviewEntry, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
+    def write(
+        self,
+        entry: ReviewEntry,
+        pictures: Mapping[str, NDArray[np.uint8]],
+        templates: Templates | None = None,
+    ) -> None:
         """Keeps one image; an earlier entry of the same unit gives way.
 
         Args:
             entry: What is known of it.
             pictures: One `[row, column]` of grey for each of :data:`PICTURES`; ``heat`` is 0 where the image
                 was left alone and 255 where it was changed most.
+            templates: What critics made of it.
 
         Raises:
             ValueError: A picture is missing, unknown or not a grey image of bytes, or the ref has not 16.
@@ -111,11 +127,14 @@ class ReviewStore:
         if set(pictures) != set(PICTURES):
             raise ValueError(f"the pictures are {sorted(pictures)}; exactly {list(PICTURES)} are needed")
         files = {f"{name}.png": _png(name, pictures[name]) for name in PICTURES}
+        if templates:
+            files[_TEMPLATES] = templates.to_json()
         files[_ENTRY] = _to_json(entry)
         try:
             with self._unit(entry.ref, create=True) as folder:
                 # Without its entry the unit is not there, so nobody meets an entry beside another's pictures.
                 (folder / _ENTRY).unlink(missing_ok=True)
+                (folder / _TEMPLATES).unlink(missing_ok=True)
                 for name, data in files.items():
                     _write_file(folder / name, data)
                 sync_folder(folder)
@@ -138,6 +157,33 @@ class ReviewStore:
             except (OSError, ValueError, TypeError, LookupError, AttributeError):
                 damaged += 1
         self.damaged = damaged
+
+    def unrelated(self) -> dict[tuple[str, float], dict[str, Unrelated]]:
+        """Cosines of unrelated patients, by model and strength, and then by critic.
+
+        Damaged templates count for nothing; a model with too few patients has no critic here.
+
+        Raises:
+            UsageError: The folder cannot be read.
+        """
+        sample: defaultdict[tuple[str, float], list[Templates]] = defaultdict(list)
+        for entry in islice(self.entries(), SAMPLED):
+            with suppress(OSError, ValueError, TypeError, LookupError, AttributeError):
+                data = (self._folder_of(entry.ref) / _TEMPLATES).read_bytes()
+                sample[entry.model, entry.strength].append(Templates.from_json(data))
+        return {made: unrelated_cosines(templates) for made, templates in sample.items()}
+
+    def trim_templates(self) -> None:
+        """Deletes the templates of what :meth:`unrelated` does not look at.
+
+        Raises:
+            UsageError: One cannot be deleted.
+        """
+        try:
+            for folder in islice(self._folders(), SAMPLED, None):
+                (folder / _TEMPLATES).unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"templates of the review cannot be deleted: {strerror(error)}.") from None
 
     def picture(self, ref: bytes, name: str) -> bytes:
         """One picture as PNG: grey, or (``heat``) a palette with transparency to lay over ``before``.
@@ -256,7 +302,6 @@ def _to_json(entry: ReviewEntry) -> bytes:
     fields = {
         "ref": entry.ref.hex(),
         "critics": {name: float(value) for name, value in entry.critics.items()},
-        "references": {name: float(value) for name, value in entry.references.items()},
         "held_out": list(entry.held_out),
         "findings": {name: [float(pair[0]), float(pair[1])] for name, pair in entry.findings.items()},
     }
@@ -282,7 +327,6 @@ def _from_json(data: bytes, folder: Path) -> ReviewEntry:
         model=fields["model"],
         strength=float(fields["strength"]),
         critics={name: float(value) for name, value in fields["critics"].items()},
-        references={name: float(value) for name, value in fields["references"].items()},
         held_out=tuple(fields["held_out"]),
         findings={name: (float(pair[0]), float(pair[1])) for name, pair in fields["findings"].items()},
         psnr=float(fields["psnr"]),

@@ -22,6 +22,7 @@ from torch import Tensor
 from deid.core.errors import Held, Skipped, UsageError
 from deid.core.noise import NoiseCounter
 from deid.pixels.network_range import IntensityRule
+from deid.pixels.padding import without_false_padding
 from deid.pixels.slices import SliceRule, network_slices
 from deid.reid.opening import open_image
 from deid.training.cache import ImageCache
@@ -193,7 +194,7 @@ def load_sample(sample: Sample, options: LoadOptions) -> Loaded:
         Skipped: It is no image.
     """
     parts = open_image(sample.parts or (sample.path,), sample.modality)
-    slices, choice, _ = network_slices(parts, options.slices, options.intensity)
+    slices, choice, _ = network_slices(without_false_padding(parts), options.slices, options.intensity)
     images, side = [], 0
     for units in slices:
         side = min(units.shape[1:])

@@ -27,7 +27,7 @@ def pixels(store, ref, name):
 def test_entries_and_pictures_come_back_sorted_by_ref(store):
     written = [
         review_entry(1),
-        review_entry(2, critics={}, references={}, held_out=(), findings={}, psnr=math.inf, held="why"),
+        review_entry(2, critics={}, held_out=(), findings={}, psnr=math.inf, held="why"),
         review_entry(3, modality="", view="", critics={"a": np.float32(0.5)}),
     ]
     pictures = [review_pictures(number) for number in range(3)]

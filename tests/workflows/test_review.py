@@ -8,13 +8,15 @@ import re
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
-from builders.reviews import review_entry, review_pictures, review_ref
+from builders.reviews import review_entry, review_pictures, review_ref, review_templates
 
 from deid.core.errors import UsageError
 from deid.core.project import Project, ProjectOptions
 from deid.core.review_store import PICTURES, ReviewStore
+from deid.core.unrelated import LEAST_PATIENTS, Unrelated
 from deid.workflows import review
 from deid.workflows.review import write_review
 from deid.workflows.review.ranking import above_unrelated, finding_change, likeness, worst_first
@@ -61,7 +63,7 @@ def test_the_page_holds_every_entry_and_all_its_pictures(project, store):
         pictures = dict(scripts(page, "text/plain"))[f"pictures-{number}"].split(" ")
         assert [base64.b64decode(one) for one in pictures] == [store.picture(entry.ref, n) for n in PICTURES]
         assert (card["output"], card["held"], card["model"]) == (entry.output, entry.held, entry.model)
-        assert ["fresh", 0.42, 0.35, True] in card["critics"] and ["Edema", 0.2, 0.21] in card["findings"]
+        assert ["fresh", 0.42, None, True] in card["critics"] and ["Edema", 0.2, 0.21] in card["findings"]
     assert all(sorted(order) == list(range(5)) for order in data(page)["orders"].values())
 
 
@@ -106,7 +108,6 @@ def test_hostile_strings_stay_strings(project, store):
         model=evil,
         held=evil,
         critics={evil: 0.5, "__proto__": 0.1},
-        references={evil: 0.2},
         held_out=(evil,),
         findings={evil: (0.1, 0.9)},
     )
@@ -120,26 +121,48 @@ def test_hostile_strings_stay_strings(project, store):
 
 
 def test_what_json_has_no_word_for_is_none(project, store):
-    entry = review_entry(
-        critics={"a": math.nan}, references={}, findings={"b": (math.nan, 0.1)}, psnr=math.inf
-    )
+    entry = review_entry(critics={"a": math.nan}, findings={"b": (math.nan, 0.1)}, psnr=math.inf)
     store.write(entry, review_pictures())
     (card,) = data(written(project)[1])["cards"]
     assert card["critics"] == [["a", None, None, False]] and card["findings"] == [["b", None, 0.1]]
     assert card["psnr"] == "equal"
 
 
+@pytest.mark.parametrize("patients", [LEAST_PATIENTS - 1, LEAST_PATIENTS])
+def test_the_page_says_what_unrelated_patients_have(project, store, patients):
+    for number in range(patients):
+        store.write(review_entry(number), review_pictures(), review_templates(number))
+    store.write(review_entry(99, strength=0.5), review_pictures())
+    _, page = written(project)
+    cards = data(page)["cards"]
+    shown = {card["ref"]: {name: known for name, _, known, _ in card["critics"]} for card in cards}
+    own = shown[review_entry(0).reference]
+    assert shown[review_entry(99).reference] == {"fresh": None, "frozen": None}, "another strength"
+    if patients < LEAST_PATIENTS:
+        assert own == {"fresh": None, "frozen": None}
+    else:
+        median, low, high = own["fresh"]
+        assert 0.95 < low <= median <= high <= 1 and max(map(abs, own["frozen"])) < 0.5
+
+
+def unrelated(median):
+    return Unrelated(median, -0.1, 0.9, 0.8, 10)
+
+
 def entries_to_rank():
     fields = {
         "plain": {},
-        "alike": {"critics": {"fresh": 0.8}, "references": {"fresh": 0.7}},
-        "above": {"critics": {"fresh": 0.6}, "references": {"fresh": 0.0}},
+        "alike": {"critics": {"fresh": 0.8}, "references": {"fresh": unrelated(0.7)}},
+        "above": {"critics": {"fresh": 0.6}, "references": {"fresh": unrelated(0.0)}},
         "changed": {"findings": {"Edema": (0.9, 0.1)}},
-        "trained against": {"critics": {"frozen": 0.99, "fresh": 0.1}, "references": {}},
+        "trained against": {"critics": {"frozen": 0.99, "fresh": 0.1}},
         "without critics": {"critics": {}, "held_out": ()},
         "without findings": {"critics": {"fresh": 0.0}, "findings": {}},
     }
-    return {name: review_entry(number, **own) for number, (name, own) in enumerate(fields.items())}
+    references = {"references": {"fresh": unrelated(0.35)}}
+    return {
+        name: review_entry(number, **(references | own)) for number, (name, own) in enumerate(fields.items())
+    }
 
 
 def test_held_out_critics_count_where_there_are_any():
@@ -159,8 +182,10 @@ def test_the_worst_by_any_measure_come_first():
     assert worst_first(list(reversed(entries.values()))) == worst_first(list(entries.values()))
 
 
-def test_the_limit_keeps_the_worst_and_says_how_many_are_missing(project, store):
-    entries = entries_to_rank()
+def test_the_limit_keeps_the_worst_and_says_how_many_are_missing(project, store, monkeypatch):
+    entries = {name: replace(entry, model=name) for name, entry in entries_to_rank().items()}
+    measured = {(entry.model, 1.0): entry.references for entry in entries.values()}
+    monkeypatch.setattr(ReviewStore, "unrelated", lambda _: measured)
     for entry in entries.values():
         store.write(entry, review_pictures())
     done, page = written(project, limit=3)

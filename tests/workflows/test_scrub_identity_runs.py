@@ -1,5 +1,7 @@
 """Runs that change pixels: without torch where nothing is changed, killed, in shards, and what they tell."""
 
+import shutil
+
 import pydicom
 import pytest
 from builders import build, surviving, to_bytes
@@ -66,8 +68,57 @@ def _pythonpath(tool):
     return tool.environment.get("PYTHONPATH", "")
 
 
+def test_what_unrelated_patients_have_is_said_whatever_the_jobs(tool, chests, tmp_path, key):
+    summary = tool.scrub(chests, *ONLY, "--key-file", key)
+    found = summary["unrelated_patients"]["scrubber, strength 1"]
+    assert set(found) >= {"critic", "fresh"}
+    for cosines in found.values():
+        assert cosines["patients"] == 6 and -1 <= cosines["low"] <= cosines["median"] <= cosines["high"] <= 1
+        assert -1 <= cosines["own"] <= 1
+    assert not [path for path in tool.out.rglob("*") if path.is_file() and path.suffix != ".dcm"]
+    assert (
+        len(list(tool.state.rglob("templates.json"))) == summary["identity_removed"]["scrubber, strength 1"]
+    )
+    places = {"out": tmp_path / "other", "state": tmp_path / "other-state"}
+    done = tool.run(*tool.arguments(chests, *ONLY, "--key-file", key, "--jobs", 2, **places), status=0)
+    assert b"fresh on scrubber, strength 1: cosine to the own original" in done.stderr
+    again = tool.scrub(chests, *ONLY, "--key-file", key, **places)
+    assert again["unchanged"] == 12 and again["unrelated_patients"] == {"scrubber, strength 1": found}
+
+
+def test_what_unrelated_patients_have_is_not_known_of_few_and_forgotten(tool, chests, tmp_path):
+    source = tmp_path / "in"
+    shutil.copytree(chests, source)
+    assert tool.scrub(source, *ONLY)["unrelated_patients"]["scrubber, strength 1"]
+    people = {}
+    for path in source.rglob("*.dcm"):
+        people.setdefault(pydicom.dcmread(path).PatientID, []).append(path)
+    for paths in list(people.values())[:2]:
+        for path in paths:
+            path.unlink()
+    few = tool.scrub(source, *ONLY, "--prune")
+    assert few["unrelated_patients"] == {"scrubber, strength 1": {}}
+    assert len(list(tool.state.rglob("templates.json"))) == few["identity_removed"]["scrubber, strength 1"]
+    none = tool.scrub(source, *ONLY, "--review", "0", "--strength", "0.5", "--replace")
+    assert none["unrelated_patients"] == {"scrubber, strength 0.5": {}}
+    assert not list(tool.state.rglob("templates.json"))
+
+
+def test_patients_without_an_id_are_no_strangers(tool, chests, tmp_path):
+    source = tmp_path / "in"
+    shutil.copytree(chests, source)
+    for path in source.rglob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.PatientID = ""
+        dataset.save_as(path)
+    summary = tool.scrub(source, *ONLY)
+    assert summary["patients_without_id"] and summary["identity_removed"]["scrubber, strength 1"] > 5
+    assert summary["unrelated_patients"] == {"scrubber, strength 1": {}}
+    assert not list(tool.state.rglob("templates.json"))
+
+
 def test_a_killed_run_goes_on_to_the_same_bytes(tool, chests, tmp_path, key):
-    tool.scrub(chests, *ONLY, "--key-file", key)
+    once = tool.scrub(chests, *ONLY, "--key-file", key)
     whole = tool.tree()
     assert len(whole) == 12
     places = {"out": tmp_path / "killed", "state": tmp_path / "killed-state"}
@@ -76,9 +127,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tool, chests, tmp_path, key):
     kill_group(process)
     process.communicate()
     assert process.returncode < 0 and set(tool.tree(places["out"])) != set(whole)
-    tool.scrub(chests, *ONLY, "--key-file", key, **places)
+    resumed = tool.scrub(chests, *ONLY, "--key-file", key, **places)
     assert tool.tree(places["out"]) == whole
     assert tool.hidden(places["out"]) == []
+    assert resumed["unrelated_patients"] == once["unrelated_patients"]
 
 
 def test_shards_make_what_one_run_makes(tool, chests, tmp_path, key):

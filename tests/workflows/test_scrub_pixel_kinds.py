@@ -11,7 +11,7 @@ from deid.dicom.image_header import units_of
 from deid.dicom.pixels import read_header, read_image
 from deid.training.phantoms import make_cohort, write_dicom
 from deid.workflows.scrub.frames import UNTOUCHED
-from deid.workflows.scrub.options import Encapsulated
+from deid.workflows.scrub.options import Encapsulated, Identity
 
 SIDE = 64
 KINDS = {
@@ -23,6 +23,7 @@ KINDS = {
     "signed 12 bits": {"bits": 12, "signed": True},
     "padding": {"bits": 12, "padding": (0, 0)},
     "padding of MONOCHROME1": {"bits": 12, "padding": (4095, 4090), "photometric": "MONOCHROME1"},
+    "padding with some noise": {"bits": 12, "padding": (0, 40), "noisy": 1},
     "HU": {"bits": 16, "signed": True, "modality": "CT", "padding": (-2000, -2000), "rescale": (1, -24)},
     "HU, unsigned": {"bits": 12, "modality": "CT", "rescale": (1, -1024)},
     "several frames": {"bits": 8, "allocated": 8, "modality": "XA", "frames": 20},
@@ -67,7 +68,7 @@ def source(tmp_path_factory):
 
 def shape(
     dataset, picture, bits, allocated=16, signed=False, photometric="MONOCHROME2", modality="CR",
-    frames=1, padding=None, rescale=None, planar=0, per_frame=False,
+    frames=1, padding=None, noisy=0, rescale=None, planar=0, per_frame=False,
 ):  # fmt: skip
     """Give a radiograph the pixels of a kind."""
     dataset.Modality = modality
@@ -81,6 +82,7 @@ def shape(
     stored = np.rint(low + (high - low) * (0.1 + 0.8 * stack)).astype("i8")
     if padding is not None:
         stored[:, :6] = padding[0]
+        stored[:, 3, :noisy] = padding[1]
         dataset.add_new(0x00280120, "SS" if signed else "US", padding[0])
         if padding[1] != padding[0]:
             dataset.add_new(0x00280121, "SS" if signed else "US", padding[1])
@@ -206,3 +208,26 @@ def test_frames_of_several_rescales_have_one_range(run):
         for image in (before, after)
     ]  # fmt: skip
     assert np.argmax(means[1]) == np.argmax(means[0]) or strength == 0
+
+
+def test_a_picture_that_is_called_padding_is_changed(source, models, tmp_path, monkeypatch):
+    """A range that holds most of the picture, or only its darker half."""
+    (tmp_path / "in").mkdir()
+    for number, limit in enumerate((4095, 1800)):
+        dataset = pydicom.dcmread(source / f"{list(KINDS).index('padding')}.dcm")
+        dataset.PixelPaddingRangeLimit = limit
+        dataset["PixelPaddingRangeLimit"].VR = "US"
+        dataset.InstanceNumber = number
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.9.{number}"
+        dataset.save_as(tmp_path / "in" / f"{number}.dcm")
+    monkeypatch.setenv("MAMI_DEID_MODELS", str(models))
+    tool = Tool(tmp_path)
+    summary = tool.direct(tmp_path / "in", model="any", proof=False, identity=Identity.REQUIRE)
+    assert summary.changed == {"any, strength 1": 2}
+    for path in tool.outputs():
+        after = pydicom.dcmread(path)
+        before = read_image(tmp_path / "in" / f"{after.InstanceNumber}.dcm")
+        called = (before.array <= before.padding[1])[:, 6:]
+        changed = (read_image(path).array != before.array)[:, 6:]
+        assert called.mean() > 0.2 and changed[called].mean() > 0.5
+        assert after.PixelPaddingRangeLimit == before.padding[1]

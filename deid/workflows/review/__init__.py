@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from deid.core.files import strerror, sync_folder
 from deid.core.pages import hash_source, page_template, page_text
 from deid.core.project import Project
 from deid.core.review_store import PICTURES, ReviewEntry, ReviewStore
+from deid.core.unrelated import Unrelated
 from deid.workflows.review.ranking import MEASURES, in_order, worst_first
 
 PAGE_NAME = "review.html"
@@ -76,17 +77,20 @@ def write_review(project: Project, report: Path | None, limit: int) -> Review:
     project.refuse_inside_outputs(target, "the review")
     store = ReviewStore(project.state / "review")
     entries = list(store.entries())
+    damaged = store.damaged
     if not entries:
-        damaged = f" ({store.damaged} damaged entries were passed over)" if store.damaged else ""
+        passed = f" ({damaged} damaged entries were passed over)" if damaged else ""
         raise UsageError(
-            f"no image of this project has had identity cues removed{damaged}; "
+            f"no image of this project has had identity cues removed{passed}; "
             "run scrub with that step first, or check the project (--out, --project, --state)."
         )
+    unrelated = store.unrelated()
+    entries = [replace(e, references=unrelated.get((e.model, e.strength), {})) for e in entries]
     shown = worst_first(entries)[:limit]
     left_out = len(entries) - len(shown)
-    pieces = _page(store, shown, left_out, store.damaged)
+    pieces = _page(store, shown, left_out, damaged)
     size = _write_private(target, pieces, replace=report is None)
-    return Review(target, len(shown), left_out, store.damaged, size)
+    return Review(target, len(shown), left_out, damaged, size)
 
 
 def _page(store: ReviewStore, shown: Sequence[ReviewEntry], left_out: int, damaged: int) -> Iterator[str]:
@@ -123,7 +127,7 @@ def _card(entry: ReviewEntry) -> dict[str, Any]:
         "strength": _finite(entry.strength),
         "held": entry.held,
         "critics": [
-            [name, _finite(cosine), _finite(entry.references.get(name)), name in entry.held_out]
+            [name, _finite(cosine), _range(entry.references.get(name)), name in entry.held_out]
             for name, cosine in sorted(entry.critics.items())
         ],
         "findings": [[name, _finite(a), _finite(b)] for name, (a, b) in sorted(entry.findings.items())],
@@ -138,6 +142,11 @@ def _orders(shown: Sequence[ReviewEntry]) -> dict[str, list[int]]:
     return {
         measure.__name__: [position[entry.ref] for entry in in_order(shown, measure)] for measure in MEASURES
     }
+
+
+def _range(unrelated: Unrelated | None) -> list[float] | None:
+    """Median and 5 % and 95 % quantile of unrelated patients."""
+    return [unrelated.median, unrelated.low, unrelated.high] if unrelated else None
 
 
 def _finite(value: float | None) -> float | None:

@@ -150,9 +150,9 @@
     const rows = [...card.critics].sort((a, b) => b[3] - a[3]).map(([name, cosine, reference, heldOut]) => {
       const title = make("th", { scope: "row", textContent: name + " " });
       if (heldOut) title.append(make("span", { className: "tag", textContent: "held out" }));
-      const marks = reference === null ? [] : [["mark", reference, null]];
+      const marks = reference === null ? [] : [["band", reference[1], reference[2] - Math.max(0, reference[1])], ["mark", reference[0], null]];
       const meter = bar(cosine === null ? marks : [["", 0, cosine], ...marks]);
-      return [title, make("td", {}, meter), cell(number(cosine), cosine === null ? "number unknown" : "number"), cell(reference === null ? "\u2013" : number(reference), "number")];
+      return [title, make("td", {}, meter), cell(number(cosine), cosine === null ? "number unknown" : "number"), cell(reference === null ? "not known" : `${number(reference[0])} (${number(reference[1])} to ${number(reference[2])})`, "number")];
     });
     return table("Still alike to its original", [["critic", ""], ["", ""], ["cosine", "number"], ["unrelated", "number"]], rows);
   }

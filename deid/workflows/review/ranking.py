@@ -18,7 +18,7 @@ def likeness(entry: ReviewEntry) -> float:
 
 def above_unrelated(entry: ReviewEntry) -> float:
     """As :func:`likeness`, but how far the cosine lies above that of unrelated patients, if known."""
-    return _highest(entry.critics[name] - entry.references.get(name, 0.0) for name in _judges(entry))
+    return _highest(entry.critics[name] - _reference(entry, name) for name in _judges(entry))
 
 
 def finding_change(entry: ReviewEntry) -> float:
@@ -41,6 +41,11 @@ def worst_first(entries: Sequence[ReviewEntry]) -> list[ReviewEntry]:
         for place, entry in enumerate(in_order(entries, measure)):
             places[entry.ref] = min(place, places.get(entry.ref, place))
     return sorted(entries, key=lambda entry: (places[entry.ref], -likeness(entry), entry.ref))
+
+
+def _reference(entry: ReviewEntry, critic: str) -> float:
+    known = entry.references.get(critic)
+    return known.median if known else 0.0
 
 
 def _judges(entry: ReviewEntry) -> Sequence[str]:

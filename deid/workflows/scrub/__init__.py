@@ -33,7 +33,7 @@ from deid.workflows.scrub.inputs import Inputs, check_inputs
 from deid.workflows.scrub.options import ScrubOptions
 from deid.workflows.scrub.ownership import check_no_stranger, check_output
 from deid.workflows.scrub.planning import Planner
-from deid.workflows.scrub.summary import Summary
+from deid.workflows.scrub.summary import Summary, how
 from deid.workflows.scrub.writable import check_writable
 from deid.workflows.scrub.writing import Setup, Written, finish_writing, lost_batch, parts_of, write_batch
 
@@ -133,6 +133,7 @@ class _Run:
             self._write(found, profile, report)
         if not options.dry_run:
             self._delete_outputs(found.gone)
+            self._compare_patients()
         counts = {"released": summary.released, "held": summary.held.total(), "unchanged": summary.unchanged}
         self._journal.end_run(number, counts, summary.exit_status(options.held_limit))
         return summary
@@ -198,6 +199,14 @@ class _Run:
         """Images that an earlier run has changed and this one has not are nothing to review any more."""
         if self._setup.pictures.is_dir():
             ReviewStore(self._setup.pictures).remove(refs)
+
+    def _compare_patients(self) -> None:
+        """How alike unrelated patients look to the critics, by what was kept for the review."""
+        if self._summary.changed and self._setup.pictures.is_dir():
+            store = ReviewStore(self._setup.pictures)
+            store.trim_templates()
+            found = {how(*made): cosines for made, cosines in store.unrelated().items()}
+            self._summary.unrelated = {made: found.get(made, {}) for made in self._summary.changed}
 
     def _delete_outputs(self, gone: frozenset[bytes]) -> None:
         """Delete stale files; ``--prune``: whose input is gone; ``--replace``: also what is foreign."""

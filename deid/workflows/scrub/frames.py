@@ -19,6 +19,7 @@ from deid.pixels.network_range import (
     measure_range,
     resolution,
 )
+from deid.pixels.padding import without_false_padding
 from deid.pixels.slices import Parts, SliceRule, network_slices
 
 UNTOUCHED = "the network left every pixel as it is"
@@ -72,6 +73,8 @@ def scrub_frames(
 ) -> Shown | str:
     """Take the identity out of all frames by one noise, in memory of a few of them.
 
+    Padding stays as it is, where it is flat; what is not is content, whatever the header says.
+
     Args:
         scrubber: The anonymizer.
         made_for: What it was made for, with its rules of intensities and slices.
@@ -88,15 +91,16 @@ def scrub_frames(
         Held: The change failed.
     """
     rule, shown_at = IntensityRule.from_json(made_for.intensity.parameters), 0
+    parts = without_false_padding(frames.parts)
     if frames.is_volume:
-        slices, choice, found = network_slices(frames.parts, _slice_rule(made_for), rule)
+        slices, choice, found = network_slices(parts, _slice_rule(made_for), rule)
         if not all(scrubber.is_familiar(some) for some in slices):
             return UNFAMILIAR
         shown_at = choice.frames[len(choice.frames) // 2]
     else:
-        found = measure_range(frames.parts(), rule)
+        found = measure_range(parts(), rule)
     start, shown, is_touched = 0, None, False
-    for image in frames.parts():
+    for image in parts():
         if not resolution(image, found) <= _COARSEST:
             return TOO_COARSE
         unit = apply_range(image, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 
 from deid.core.errors import Held
@@ -167,7 +167,8 @@ class Planner:
         identity = owner_of(entries[0].record, entries[0].relative, self._patients)
         label = self._pseudonyms.patient(identity)
         self.plan.patients += 1
-        self.plan.without_id += identity.startswith(("study\x1f", "file\x1f", "nifti:"))
+        nameless = identity.startswith(("study\x1f", "file\x1f", "nifti:"))
+        self.plan.without_id += nameless
         if self._owners.setdefault(label, patient) != patient:
             for row in rows:
                 self._decide(row.ref, Status.HELD, "pseudonym: two patients would get the same one")
@@ -181,7 +182,7 @@ class Planner:
         for unit in self._units(entries, wanted, label, _digest(identity, identifiers)):
             outcome = done.get(unit.ref)
             if outcome is None or not self._is_done(unit, outcome):
-                todo.append(unit)
+                todo.append(unit if nameless else replace(unit, patient=label))
             elif unit.ref not in self._beside:
                 self._on_decided(outcome, True)
         for part in _parts(todo):

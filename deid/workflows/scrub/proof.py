@@ -17,6 +17,7 @@ from deid.core.coverage import ImageFacts
 from deid.core.errors import Held, UsageError
 from deid.core.model_card import ModelKind, ModelRecord
 from deid.core.review_store import LARGEST_SIDE, ReviewEntry, ReviewStore
+from deid.core.unrelated import Template, Templates
 from deid.networks.classifier import Classifier
 from deid.networks.folder import load_network
 from deid.networks.similarity import peak_signal_to_noise, structural_similarity
@@ -52,6 +53,7 @@ class Figures:
         ssim: Structural similarity, likewise.
         before: The image, `[row, column]` in 0..1.
         after: The same scrubbed.
+        templates: What the re-identification networks make of both, by name.
     """
 
     critics: Mapping[str, float]
@@ -60,9 +62,10 @@ class Figures:
     ssim: float
     before: NDArray[np.float32]
     after: NDArray[np.float32]
+    templates: Mapping[str, Template]
 
     def to_json(self) -> dict[str, Any]:
-        """The figures, rounded, without the images."""
+        """The figures, rounded, without images and templates."""
         return {
             "critics": {name: round(cosine, _DIGITS) for name, cosine in self.critics.items()},
             "findings": {
@@ -85,12 +88,14 @@ class Proof:
     def __init__(self, observers: tuple[Path, ...], anonymizer: ModelRecord, device: torch.device) -> None:
         self._anonymizer, self._device = anonymizer, device
         self._critics: dict[str, nn.Module] = {}
+        self._weights: dict[str, str] = {}
         self._classifiers: list[Classifier] = []
         for folder in observers:
             network, record = load_network(folder)
             network.to(device)
             if record.kind in (ModelKind.REID, ModelKind.ATTACKER):
-                self._critics[record.name] = network
+                assert record.weights is not None
+                self._critics[record.name], self._weights[record.name] = network, record.weights.sha256
             elif isinstance(network, Classifier):
                 self._classifiers.append(network)
 
@@ -115,6 +120,7 @@ class Proof:
             float(structural_similarity(one, other)),
             before,
             after,
+            {name: Template(self._weights[name], *e.cpu().numpy()) for name, e in embeddings.items()},
         )
 
     def keep(self, folder: Path, unit: Unit, facts: ImageFacts, strength: float, figures: Figures) -> None:
@@ -128,7 +134,6 @@ class Proof:
             model=self._anonymizer.name,
             strength=strength,
             critics=figures.critics,
-            references={},
             held_out=tuple(name for name in self._critics if name not in known),
             findings=figures.findings,
             psnr=figures.psnr,
@@ -138,7 +143,8 @@ class Proof:
         before, after = (_picture(image) for image in (figures.before, figures.after))
         change = np.clip(128 + (after.astype(np.int16) - before) // 2, 0, 255).astype(np.uint8)
         heat = _grey(self._heat(figures, before.shape))
-        ReviewStore(folder).write(entry, {"before": before, "after": after, "change": change, "heat": heat})
+        pictures = {"before": before, "after": after, "change": change, "heat": heat}
+        ReviewStore(folder).write(entry, pictures, Templates(unit.patient, figures.templates))
 
     def _heat(self, figures: Figures, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Where critics would know the patient again: `[row, column]` in 0..1.

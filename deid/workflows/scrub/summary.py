@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deid.core.errors import ExitStatus
 from deid.core.outcomes import Outcome, Status
+from deid.core.unrelated import Unrelated
 from deid.workflows.scrub.identity import APPLIED, NOT_APPLIED
 from deid.workflows.scrub.options import HeldLimit, Identity
 from deid.workflows.scrub.units import WEAKER
 
 _SHOWN = 5
+
+
+def how(model: str, strength: float) -> str:
+    """By what an image was changed, in the words of the summary."""
+    return f"{model}, strength {strength:g}"
 
 
 @dataclass
@@ -35,6 +42,8 @@ class Summary:
         gone: Outputs whose input is gone and that were left.
         changed: Images whose pixels were changed, by model and strength; unchanged units included.
         not_changed: Images whose pixels were left as they are, by reason; likewise.
+        unrelated: Cosines of unrelated patients by critic, by model and strength as in ``changed``; a critic
+            for which they are not known is left out.
         profile: Name of the profile by which headers were de-identified.
         identity: Mode of the identity step.
         noise: Library warnings by kind.
@@ -58,6 +67,7 @@ class Summary:
     gone: int = 0
     changed: Counter[str] = field(default_factory=Counter)
     not_changed: Counter[str] = field(default_factory=Counter)
+    unrelated: dict[str, Mapping[str, Unrelated]] = field(default_factory=dict)
     profile: str = ""
     identity: Identity = Identity.OFF
     noise: Counter[str] = field(default_factory=Counter)
@@ -75,7 +85,7 @@ class Summary:
                 self.weaker_because |= {outcome.details[WEAKER]} - {""}
             if APPLIED in outcome.details:
                 made = outcome.details[APPLIED]
-                self.changed[f"{made['model']}, strength {made['strength']:g}"] += 1
+                self.changed[how(made["model"], made["strength"])] += 1
             elif NOT_APPLIED in outcome.details:
                 self.not_changed[outcome.details[NOT_APPLIED]] += 1
         elif outcome.status is Status.HELD:
@@ -109,7 +119,7 @@ class Summary:
     def _identity_line(self) -> str:
         if self.identity is Identity.OFF:
             return "off (--identity off): pixels are not changed"
-        done = [f"{count} by {how}" for how, count in sorted(self.changed.items())]
+        done = [f"{count} by {made}" for made, count in sorted(self.changed.items())]
         left = [f"{count} not: {why}" for why, count in sorted(self.not_changed.items())]
         return "; ".join(["removed from " + (", ".join(done) or "no image"), *left])
 
@@ -148,6 +158,10 @@ class Summary:
             "levels": self.levels(),
             "identity_removed": dict(sorted(self.changed.items())),
             "identity_not_removed": dict(sorted(self.not_changed.items())),
+            "unrelated_patients": {
+                made: {name: cosines.to_json() for name, cosines in by_critic.items()}
+                for made, by_critic in sorted(self.unrelated.items())
+            },
             "library_messages": dict(sorted(self.noise.items())),
             "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
             "bytes_written": self.bytes,

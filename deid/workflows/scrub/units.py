@@ -51,6 +51,7 @@ class Unit:
         reads: The files that it is made from, with size (bytes) and time (nanoseconds) of the index pass.
         done_key: Digest of everything that the output depends on.
         risk: The risk that is released unseen, because the user asked for it; empty if there is none.
+        patient: Pseudonym of the patient; empty where no id tells him from others.
     """
 
     ref: bytes
@@ -61,6 +62,7 @@ class Unit:
     reads: tuple[tuple[Path, int, int], ...]
     done_key: bytes
     risk: str = ""
+    patient: str = ""
 
     @property
     def size(self) -> int:
