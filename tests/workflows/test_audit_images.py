@@ -8,6 +8,7 @@ from builders.anonymizers import save_models
 
 from deid.audit.release import Instance, Release, equal_name_pairs, read_release
 from deid.core.errors import UsageError
+from deid.core.model_card import read_record
 from deid.training.phantoms import make_cohort, write_dicom
 from deid.workflows.audit.images import UNEQUAL, chosen_items, load_pictures
 from deid.workflows.audit.labels import AMBIGUOUS, UNKNOWN
@@ -170,7 +171,7 @@ def test_large_arrays_lie_in_the_private_folder(tmp_path, monkeypatch):
 
 def test_a_release_without_models_has_pictures_of_the_default_size(monkeypatch, tmp_path):
     monkeypatch.setenv("MAMI_DEID_MODELS", str(tmp_path))
-    found = load_networks({"XX"}, None, "", "cpu")
+    found = load_networks({"XX"}, None, "", "", "cpu")
     assert (found.frozen, found.shipped, found.classifier, found.anonymizer) == ({}, {}, None, None)
     assert found.size == DEFAULT_SIZE
 
@@ -182,17 +183,19 @@ def models(tmp_path_factory):
 
 def test_models_are_taken_by_kind(models, monkeypatch):
     monkeypatch.setenv("MAMI_DEID_MODELS", str(models))
-    found = load_networks({"CR", "DX"}, None, "scrubber", "cpu")
+    found = load_networks({"CR", "DX"}, None, "scrubber", "", "cpu")
     assert {"critic", "fresh"} <= found.frozen.keys()
     assert found.shipped == {}
     assert found.anonymizer is not None
     assert found.classifier is not None
     assert {"scrubber", "critic", "fresh"} <= found.digests.keys()
-    assert load_networks({"CR", "DX"}, None, "another", "cpu").anonymizer is None
+    assert load_networks({"CR", "DX"}, None, "another", "", "cpu").anonymizer is None
+    weights = read_record(models / "scrubber").weights
+    assert load_networks({"CR", "DX"}, None, "another", weights.sha256, "cpu").anonymizer is not None
 
 
 def test_what_is_no_anonymizer_is_refused(models, monkeypatch):
     monkeypatch.setenv("MAMI_DEID_MODELS", str(models))
-    assert load_networks({"DX"}, "scrubber", "", "cpu").anonymizer is not None
+    assert load_networks({"DX"}, "scrubber", "", "", "cpu").anonymizer is not None
     with pytest.raises(UsageError, match="--model takes an anonymizer"):
-        load_networks({"DX"}, "critic", "", "cpu")
+        load_networks({"DX"}, "critic", "", "", "cpu")
