@@ -33,6 +33,7 @@ SCHEMA = {
     "library_messages": dict,
     "seconds": dict,
     "bytes_written": int,
+    "unrelated_patients": dict,
 }
 
 
