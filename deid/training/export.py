@@ -30,6 +30,8 @@ class Description:
         limits: What it cannot do, each in a sentence or two.
         findings: What its logits stand for.
         companions: Names of the models that it was trained with.
+        earlier: Record of the model that the training went on from: its commands, training data and
+            companions made this one, too.
     """
 
     job: str
@@ -40,6 +42,7 @@ class Description:
     limits: Sequence[str]
     findings: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
+    earlier: ModelRecord | None = None
 
 
 def export_model(
@@ -74,6 +77,16 @@ def export_model(
         DataRole.VALIDATION: dataset.validation.samples,
         DataRole.TEST: dataset.test.samples,
     }
+    earlier = description.earlier
+    training = data_sources(parts)
+    commands: tuple[str, ...] = (command_line(description.job, options),)
+    companions = description.companions
+    if earlier is not None:
+        training += tuple(
+            each for each in earlier.training if each.role is DataRole.TRAINING and each not in training
+        )
+        commands = (*earlier.commands, *commands)
+        companions = tuple(dict.fromkeys((*earlier.companions, *companions)))
     record = ModelRecord(
         name=folder.name,
         kind=description.kind,
@@ -81,12 +94,12 @@ def export_model(
         arguments=description.arguments,
         findings=description.findings,
         input=input_range(samples, options.size, AgeGroup(options.age), options.body_parts),
-        training=data_sources(parts),
-        commands=(command_line(description.job, options),),
+        training=training,
+        commands=commands,
         metrics=metrics,
         licence=options.licence,
         created_by=CREATED_BY,
-        companions=description.companions,
+        companions=companions,
     )
     card = card_text(record, about(description.purpose, report, dataset.store.report, description.limits))
     dtype = WeightsType.FLOAT16 if options.half else WeightsType.FLOAT32

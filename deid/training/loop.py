@@ -100,6 +100,7 @@ class _State:
     validated: int = 0
     best_step: int = 0
     best: dict[str, float] = field(default_factory=dict)
+    best_is_late: bool = False
     epochs_without: int = 0
     seconds: float = 0.0
     seconds_inside: float = 0.0
@@ -206,6 +207,10 @@ class _Training:
             is_main=self._engine.is_main,
         )
 
+    def _progress(self, steps: int) -> float:
+        """How much of the training is done after so many steps, 0..1: of the steps, or of the minutes."""
+        return min(1.0, max(steps / self.steps, self._share_of_minutes()))
+
     def _reason_to_end(self) -> str:
         options, state = self._options, self.state
         if options.patience and state.epochs_without >= options.patience:
@@ -221,7 +226,7 @@ class _Training:
         with self._outside():
             device = self._engine.device
             batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batches.take().items()}
-            progress = min(1.0, max((state.step + 1) / self.steps, self._share_of_minutes()))
+            progress = self._progress(state.step + 1)
             self._rate = self._schedule.set(progress)
             self._run.begin("step", state.step, state.step // self._task.steps_per_epoch, progress)
         begin = time.perf_counter()
@@ -257,8 +262,10 @@ class _Training:
                 f"the validation figure {score} cannot be measured; the validation patients are too few or "
                 "all alike. Give more patients."
             )
-        if not state.best or figures[score] > state.best[score]:
+        is_late = self._progress(state.step) >= getattr(self._task, "best_from", 0.0)
+        if not state.best or (is_late, figures[score]) > (state.best_is_late, state.best[score]):
             state.best, state.best_step, state.epochs_without = figures, state.step, 0
+            state.best_is_late = is_late
             self._folder.save("best", {"modules": self._weights()})
         else:
             state.epochs_without += 1

@@ -59,7 +59,8 @@ class Task(Protocol):
 
     Order of calls: ``modules`` and ``frozen`` (moved to the device), ``optimizers``, then for each step
     ``batch`` (in a background thread) and ``step``; after each epoch ``validate`` and ``sheet``. A task may
-    also have ``state()`` and ``load_state()``, see `Stateful`.
+    also have ``state()`` and ``load_state()``, see `Stateful`, and ``best_from``: the share of the training,
+    0..1, that must be done before an epoch can be the best, unless none later was measured.
 
     Attributes:
         steps_per_epoch: Steps between two validations.

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from deid.core.errors import UsageError
-from deid.core.model_card import ModelKind
+from deid.core.model_card import ModelKind, ModelRecord
 from deid.training.options import ModelOptions, Name, Shares, Words
 from deid.training.trained import Trained
 
@@ -82,7 +82,7 @@ _SMALL_MAMI: dict[str, Any] = {
 class UnetOptions(ModelOptions):
     """Options of ``train-unet``."""
 
-    MODELS: ClassVar[frozenset[str]] = frozenset({"classifier", "critics"})
+    MODELS: ClassVar[frozenset[str]] = frozenset({"classifier", "critics", "start"})
 
     name: Name = Field(default="unet", description="name of the model; its folder in the run folder")
     size: int = Field(
@@ -96,6 +96,10 @@ class UnetOptions(ModelOptions):
         default=("compact", "siamese"),
         min_length=1,
         description="critics, between commas: compact, siamese or mami from random weights, or models",
+    )
+    start: str = Field(
+        default="",
+        description="anonymizer to go on from, a model or folder, with its shape; empty: from random weights",
     )
     encoder: str = Field(
         default="tu-regnetx_002", description="encoder of segmentation-models-pytorch, from random weights"
@@ -171,12 +175,15 @@ def train_unet(
     RunFolder(out).check(options)
     built = _built(options.attacker, options.size)
     classifier = _classifier(options.classifier)
+    started = _started(options) if options.start else None
     dataset = load_dataset(read_samples(data, options), options, say)
     say(f"images: {dataset.store.report}")
     attacked_pairs(dataset.test)  # data that cannot be measured are refused now, not after the training
     torch.manual_seed(options.seed)
-    arguments = _arguments(options)
-    network = _anonymizer(arguments, dataset, options)
+    earlier = started[1] if started else None
+    network, arguments = (started[0], started[1].arguments) if started else _anonymizer(dataset, options)
+    known, held_out = (_some(store) for store in (dataset.train, dataset.validation))
+    network.familiarity.fit(known, held_out)
     critics = {name: _recogniser(name, options.size) for name in options.critics}
     cells = _cells(classifier, dataset, options)
     for part in filter(lambda part: not cells[part], cells):
@@ -202,7 +209,14 @@ def train_unet(
     limits: tuple[str, ...] = _LIMITS if cells["test"] else (*_LIMITS[:-1], _UNMEASURED)
     companions = tuple(dict.fromkeys(Path(given).resolve().name for given in with_whom))
     made = Description(
-        job, ModelKind.ANONYMIZER, "anonymizer", arguments, _PURPOSE, limits, companions=companions
+        job,
+        ModelKind.ANONYMIZER,
+        "anonymizer",
+        arguments,
+        _PURPOSE,
+        limits,
+        companions=companions,
+        earlier=earlier,
     )
     export_model(model, network, made, dataset, options, report, figures.metrics)
     strongest = figures.attackers[max(figures.attackers)]
@@ -267,11 +281,35 @@ def _arguments(options: UnetOptions) -> dict[str, Any]:
     }
 
 
-def _anonymizer(arguments: Mapping[str, Any], dataset: Dataset, options: UnetOptions) -> Anonymizer:
+def _started(options: UnetOptions) -> tuple[Anonymizer, ModelRecord]:
+    """The anonymizer to go on from, and its record."""
+    from deid.core.models import find_model
+    from deid.networks.anonymizer import Anonymizer
+    from deid.networks.folder import load_network
+
+    if given := sorted({"encoder", "depth", "operators", "templates", "k"} & options.model_fields_set):
+        raise UsageError(
+            f"--start brings its own shape: leave out {', '.join('--' + name for name in given)}, or --start."
+        )
+    start = Path(options.start)
+    network, record = load_network(start if (start / "model.json").is_file() else find_model(options.start))
+    if not isinstance(network, Anonymizer):
+        raise UsageError("--start is a model, but no anonymizer; 'mami-deid models list' says what each is.")
+    if network.size != options.size:
+        raise UsageError(
+            f"--start sees images at a side of {network.size} pixels, and --size is {options.size}; give "
+            f"--size {network.size}."
+        )
+    return network, record
+
+
+def _anonymizer(dataset: Dataset, options: UnetOptions) -> tuple[Anonymizer, dict[str, Any]]:
+    """A U-Net of random weights with templates of the training patients, and its arguments."""
     from deid.networks.anonymizer import Anonymizer
     from deid.networks.operators import KSame
     from deid.training.templates import mean_templates
 
+    arguments = _arguments(options)
     try:
         network = Anonymizer(**arguments)
     except (ValueError, KeyError, RuntimeError) as error:  # the last is timm's, for a name that it lacks
@@ -281,9 +319,7 @@ def _anonymizer(arguments: Mapping[str, Any], dataset: Dataset, options: UnetOpt
     for operator in network.operators.values():
         if isinstance(operator, KSame):
             operator.set_templates(mean_templates(dataset.train, options.templates, options.k, options.seed))
-    known, held_out = (_some(store) for store in (dataset.train, dataset.validation))
-    network.familiarity.fit(known, held_out)
-    return network
+    return network, arguments
 
 
 def _some(store: ImageStore) -> Tensor:

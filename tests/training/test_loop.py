@@ -159,6 +159,27 @@ def test_it_stops_when_validation_does_not_improve(tmp_path):
     assert (report.reason, report.epochs, report.best_epoch) == ("patience", 3, 1)
 
 
+class Falling(Toy):
+    best_from = 0.5
+
+    def validate(self, run):
+        return {"accuracy": 0.9 - 0.01 * run.step}
+
+
+@pytest.mark.parametrize("epochs", [4, 1])
+def test_an_early_epoch_is_the_best_only_where_none_came_later(tmp_path, epochs):
+    task, report = train(tmp_path, Falling(), epochs=epochs, steps=0 if epochs > 1 else 1)
+    assert report.best_epoch == (2 if epochs > 1 else 1)
+    best = read_checkpoint(tmp_path / "checkpoints" / "best.safetensors")
+    assert same(dict(task.network.state_dict()), best["modules"]["network"])
+
+
+def test_which_epoch_was_best_survives_a_stop(tmp_path):
+    train(tmp_path, Falling(), epochs=4, steps=9)
+    _, report = train(tmp_path, Falling(), epochs=4, steps=16, resume="force")
+    assert report.best_step == 8
+
+
 def test_it_stops_after_steps_and_after_minutes(tmp_path):
     _, report = train(tmp_path / "steps", steps=6)
     assert (report.reason, report.steps, report.epochs) == ("steps", 6, 2)

@@ -92,6 +92,34 @@ def test_both_models_load_and_say_what_they_are(trained):
         assert (network(images, torch.ones(2), noise) - images).abs().mean() > 1e-3
 
 
+def test_training_goes_on_from_a_model(trained, data, classifier, tmp_path):
+    shape = dict.fromkeys(("depth", "templates", "k"))
+    given = options(classifier, start=str(trained.model), rate=1e-9, name="tuned", **shape)
+    tuned = train_unet(data, tmp_path / "run", given)
+    before, after = (load_network(folder)[0].state_dict() for folder in (trained.model, tuned.model))
+    weights = [name for name in before if name.startswith("unet.") and name.endswith("weight")]
+    assert len(weights) > 20 and all(torch.allclose(before[n], after[n], atol=1e-5) for n in weights)
+    assert torch.equal(before["operators.ksame.templates"], after["operators.ksame.templates"])
+    earlier, record = read_record(trained.model), read_record(tuned.model)
+    assert record.commands[:-1] == earlier.commands and "--start unet" in record.commands[-1]
+    assert record.training == earlier.training, "the same data are listed once"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"start": "classifier"}, "no anonymizer"),
+        ({"start": "model", "depth": 3}, "leave out --depth"),
+        ({"start": "model", "size": 64}, "give --size 32"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused(trained, data, classifier, tmp_path, given, message):
+    start = {"start": str(classifier if given["start"] == "classifier" else trained.model)}
+    shape = dict.fromkeys(("depth", "templates", "k"))
+    with pytest.raises(UsageError, match=message):
+        train_unet(data, tmp_path / "run", options(classifier, **shape | given | start))
+
+
 def test_templates_are_saved_with_the_weights(trained):
     network, _ = load_network(trained.model)
     templates = network.operators["ksame"].templates
