@@ -43,26 +43,6 @@ train-classifier made; its features, logits and findings are what must stay. For
 
     mami-deid train-unet manifest.csv --out runs/unet --classifier chest-classifier --size 112 --minutes 60"""
 
-_PURPOSE = (
-    "Takes cues of identity out of images: large forms and tone give way to those of a mean over other "
-    "patients, and the rest is displaced by noise under the project's key, so what is lost cannot be "
-    "computed from the result. Scrubbed images are not for diagnosis."
-)
-_LIMITS = (
-    "The figures are those of the attackers trained here, on so many patients; a stronger one reaches more.",
-    "The key's noise is taken to be secret: who has it can undo more than the inversions measured here.",
-    "Findings that the classifier does not know may be lost; what it knows is measured above.",
-)
-_TOO_FEW = "too few patients are labelled with and without a finding that the classifier knows."
-_UNMEASURED = f"Findings may be lost: how much was not measured, for {_TOO_FEW}"
-_ATTACKER = (
-    "Recognises patients on images that the anonymizer beside it has scrubbed at its highest measured "
-    "strength: it was trained on such images with keys of its own, and serves the audit as an attacker."
-)
-_ATTACKER_LIMITS = ("It knows one anonymizer. Against another a new attacker must be trained.",)
-_VERIFICATION = (
-    "Figures by verification are of what it says of two images; an audit compares its embeddings by cosine."
-)
 
 _BUILT_IN = ("compact", "siamese", "mami")
 _FITTED = 4096  # images of a part, at most, that say what is familiar
@@ -166,8 +146,9 @@ def train_unet(
     import torch
 
     from deid.networks.architectures import build
+    from deid.training.anonymizer_description import TOO_FEW, of_anonymizer, of_attacker
     from deid.training.dataset import load_dataset, read_samples
-    from deid.training.export import Description, export_model
+    from deid.training.export import export_model
     from deid.training.loop import fit
     from deid.training.run_folder import RunFolder
     from deid.training.scrub_figures import attacked_pairs, measure_anonymizer
@@ -187,7 +168,7 @@ def train_unet(
     critics = {name: _recogniser(name, options.size) for name in options.critics}
     cells = _cells(classifier, dataset, options)
     for part in filter(lambda part: not cells[part], cells):
-        say(f"{part}: what is lost of findings is not measured: {_TOO_FEW}")
+        say(f"{part}: what is lost of findings is not measured: {TOO_FEW}")
     task = _task(network, critics, classifier, dataset, cells["validation"], options)
     report = fit(task, options, out)
     model, attacker = out / options.name, out / f"{options.name}-attacker"
@@ -204,25 +185,12 @@ def train_unet(
         out / "attackers",
         say,
     )
-    job = "train-unet"
     with_whom = (options.classifier, *(name for name in options.critics if name not in _BUILT_IN))
-    limits: tuple[str, ...] = _LIMITS if cells["test"] else (*_LIMITS[:-1], _UNMEASURED)
-    companions = tuple(dict.fromkeys(Path(given).resolve().name for given in with_whom))
-    made = Description(
-        job,
-        ModelKind.ANONYMIZER,
-        "anonymizer",
-        arguments,
-        _PURPOSE,
-        limits,
-        companions=companions,
-        earlier=earlier,
-    )
+    made = of_anonymizer(arguments, with_whom, earlier, is_measured=bool(cells["test"]))
     export_model(model, network, made, dataset, options, report, figures.metrics)
     strongest = figures.attackers[max(figures.attackers)]
     found = tuple(each for each in figures.metrics if "attacker" in each.name)
-    limits = _ATTACKER_LIMITS if strongest.comparison == "cosine" else (*_ATTACKER_LIMITS, _VERIFICATION)
-    made = Description(job, ModelKind.ATTACKER, *built, _ATTACKER, limits, companions=(options.name,))
+    made = of_attacker(built, options.name, strongest)
     export_model(attacker, strongest.network, made, dataset, options, report, found)
     return TrainedUnet(model, report, figures.metrics, attacker)
 
