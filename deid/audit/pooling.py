@@ -16,20 +16,11 @@ from typing import Any
 import numpy as np
 
 from deid.audit.numerals import finite, is_assessed, of, part
+from deid.audit.schema import MEASURES
 
 Section = dict[str, Any]
 
 _DIGITS = 6
-_MEASURES = (
-    "auc",
-    "eer",
-    "tpr_at_fpr_1e-2",
-    "tpr_at_fpr_1e-3",
-    "rank_1",
-    "rank_5",
-    "rank_10",
-    "mean_average_precision",
-)
 _MOST_POINTS, _BINS, _MOST_TEXT = 200, 30, 900
 
 
@@ -113,7 +104,7 @@ def pooled_attack(attacks: Sequence[Mapping[str, Any]], shards: int) -> Section:
     found: Section = {"status": "assessed"}
     if names:
         found["attacker"] = _named(names)
-    for key in _MEASURES:
+    for key in MEASURES:
         if any(key in attack for attack in known):
             found[key] = pooled_measure([attack.get(key) for attack in known], weights, shards)
     found |= pooled_gallery(known, weights)

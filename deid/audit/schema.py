@@ -11,6 +11,17 @@ from typing import Any
 VERSION = 2
 """Of what is written; 2 added ``plane``."""
 READABLE = (1, 2)
+MEASURES = (
+    "auc",
+    "eer",
+    "tpr_at_fpr_1e-2",
+    "tpr_at_fpr_1e-3",
+    "rank_1",
+    "rank_5",
+    "rank_10",
+    "mean_average_precision",
+)
+"""Figures of an attack that have an interval."""
 LEAST_PATIENTS = 5
 LEAST_GENUINE = 20
 
@@ -222,20 +233,10 @@ def _merged() -> Schema:
 
 
 def _attack() -> Schema:
-    measures = (
-        "eer",
-        "tpr_at_fpr_1e-2",
-        "tpr_at_fpr_1e-3",
-        "rank_1",
-        "rank_5",
-        "rank_10",
-        "mean_average_precision",
-    )
     fields = {
         "status": {"const": "assessed"},
         "attacker": _ref("text"),
-        "auc": _ref("measure"),
-        **{name: _ref("measure") for name in measures},
+        **{name: _ref("measure") for name in MEASURES},
         "gallery": {"type": ["integer", "null"], "minimum": 0},
         "chance_rank_1": _ref("share"),
         "genuine": _ref("count"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -190,9 +190,19 @@ def choose_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def _outside_the_steps() -> str:
+    return (
+        "memory was not enough; the last checkpoint of the run, if there is one, is kept. Give fewer "
+        "--jobs, or a smaller --size or fewer images (--sources, --modalities) and a new --out."
+    )
+
+
 @contextmanager
-def explained_memory() -> Iterator[None]:
-    """Says what to do when memory is not enough before or after the steps of a training.
+def explained_memory(advice: Callable[[], str] = _outside_the_steps) -> Iterator[None]:
+    """Says what to do when memory is not enough.
+
+    Args:
+        advice: What happened and what to do, asked for once it did.
 
     Raises:
         UsageError: It was not.
@@ -202,10 +212,7 @@ def explained_memory() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise UsageError(
-            "memory was not enough; the last checkpoint of the run, if there is one, is kept. Give fewer "
-            "--jobs, or a smaller --size or fewer images (--sources, --modalities) and a new --out."
-        ) from None
+        raise UsageError(advice()) from None
 
 
 def is_out_of_memory(error: BaseException) -> bool:

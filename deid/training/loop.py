@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from deid.core.errors import UsageError
 from deid.training.checkpoint import is_finite
-from deid.training.device import Engine, is_out_of_memory, start_engine
+from deid.training.device import Engine, explained_memory, start_engine
 from deid.training.meter import not_finite
 from deid.training.options import LoopOptions
 from deid.training.prefetch import Prefetch, step_generator
@@ -86,7 +86,7 @@ def fit(task: Task, options: LoopOptions, folder: Path) -> FitReport:
         Reporter(place, options, task.steps_per_epoch, first, engine.is_main) as reporter,
         SignalWatch(reporter.say) as watch,
         Prefetch(task, options.seed, rank, first, training.steps, options.workers) as batches,
-        _explained_memory(training.state),
+        explained_memory(lambda: _too_little_memory(training.state)),
     ):
         reason = training.go(batches, watch, reporter)
     return training.report(reason)
@@ -360,16 +360,9 @@ def _misfit() -> UsageError:
     )
 
 
-@contextmanager
-def _explained_memory(state: _State) -> Iterator[None]:
-    """Says what to do when memory is not enough."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise UsageError(
-            f"memory was not enough at step {state.step + 1}; the last checkpoint is kept. Give a smaller "
-            "batch (--batch; of train-reid --patients or --images) or fewer --workers, and add --resume "
-            "force to go on from that checkpoint. A smaller --size or network needs a new --out."
-        ) from None
+def _too_little_memory(state: _State) -> str:
+    return (
+        f"memory was not enough at step {state.step + 1}; the last checkpoint is kept. Give a smaller "
+        "batch (--batch; of train-reid --patients or --images) or fewer --workers, and add --resume "
+        "force to go on from that checkpoint. A smaller --size or network needs a new --out."
+    )

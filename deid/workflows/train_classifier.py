@@ -107,14 +107,9 @@ def train_classifier(
     check_record(dataset.store.samples, options, tuple(findings))
     say(f"images: {dataset.store.report}; findings: {', '.join(findings)}")
     labels = dataset.store.labels(findings)
-    train, validation, test = (
-        LabelledImages(part, labels[index])
-        for part, index in (
-            (dataset.train, dataset.split.train),
-            (dataset.validation, dataset.split.validation),
-            (dataset.test, dataset.split.test),
-        )
-    )
+    train = LabelledImages(dataset.train, labels[dataset.split.train])
+    validation = LabelledImages(dataset.validation, labels[dataset.split.validation])
+    test = LabelledImages(dataset.test, labels[dataset.split.test])
     torch.manual_seed(options.seed)
     arguments: dict[str, Any] = {
         "backbone": options.backbone,

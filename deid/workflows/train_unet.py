@@ -146,7 +146,7 @@ def train_unet(
     import torch
 
     from deid.networks.architectures import build
-    from deid.training.anonymizer_description import TOO_FEW, of_anonymizer, of_attacker
+    from deid.training.anonymizer_description import of_anonymizer, of_attacker
     from deid.training.dataset import load_dataset, read_samples
     from deid.training.export import export_model
     from deid.training.loop import fit
@@ -161,14 +161,10 @@ def train_unet(
     say(f"images: {dataset.store.report}")
     attacked_pairs(dataset.test)  # data that cannot be measured are refused now, not after the training
     torch.manual_seed(options.seed)
-    earlier = started[1] if started else None
-    network, arguments = (started[0], started[1].arguments) if started else _anonymizer(dataset, options)
-    known, held_out = (_some(store) for store in (dataset.train, dataset.validation))
-    network.familiarity.fit(known, held_out)
+    network, arguments, earlier = started or _anonymizer(dataset, options)
+    network.familiarity.fit(_some(dataset.train), _some(dataset.validation))
     critics = {name: _recogniser(name, options.size) for name in options.critics}
-    cells = _cells(classifier, dataset, options)
-    for part in filter(lambda part: not cells[part], cells):
-        say(f"{part}: what is lost of findings is not measured: {TOO_FEW}")
+    cells = _cells(classifier, dataset, options, say)
     task = _task(network, critics, classifier, dataset, cells["validation"], options)
     report = fit(task, options, out)
     model, attacker = out / options.name, out / f"{options.name}-attacker"
@@ -189,8 +185,8 @@ def train_unet(
     made = of_anonymizer(arguments, with_whom, earlier, is_measured=bool(cells["test"]))
     export_model(model, network, made, dataset, options, report, figures.metrics)
     strongest = figures.attackers[max(figures.attackers)]
-    found = tuple(each for each in figures.metrics if "attacker" in each.name)
     made = of_attacker(built, options.name, strongest)
+    found = tuple(each for each in figures.metrics if "attacker" in each.name)
     export_model(attacker, strongest.network, made, dataset, options, report, found)
     return TrainedUnet(model, report, figures.metrics, attacker)
 
@@ -249,8 +245,8 @@ def _arguments(options: UnetOptions) -> dict[str, Any]:
     }
 
 
-def _started(options: UnetOptions) -> tuple[Anonymizer, ModelRecord]:
-    """The anonymizer to go on from, and its record."""
+def _started(options: UnetOptions) -> tuple[Anonymizer, Mapping[str, Any], ModelRecord]:
+    """The anonymizer to go on from, its arguments and its record."""
     from deid.core.models import find_model
     from deid.networks.anonymizer import Anonymizer
     from deid.networks.folder import load_network
@@ -268,11 +264,11 @@ def _started(options: UnetOptions) -> tuple[Anonymizer, ModelRecord]:
             f"--start sees images at a side of {network.size} pixels, and --size is {options.size}; give "
             f"--size {network.size}."
         )
-    return network, record
+    return network, record.arguments, record
 
 
-def _anonymizer(dataset: Dataset, options: UnetOptions) -> tuple[Anonymizer, dict[str, Any]]:
-    """A U-Net of random weights with templates of the training patients, and its arguments."""
+def _anonymizer(dataset: Dataset, options: UnetOptions) -> tuple[Anonymizer, Mapping[str, Any], None]:
+    """A U-Net of random weights with templates of the training patients, its arguments, and no record."""
     from deid.networks.anonymizer import Anonymizer
     from deid.networks.operators import KSame
     from deid.training.templates import mean_templates
@@ -287,7 +283,7 @@ def _anonymizer(dataset: Dataset, options: UnetOptions) -> tuple[Anonymizer, dic
     for operator in network.operators.values():
         if isinstance(operator, KSame):
             operator.set_templates(mean_templates(dataset.train, options.templates, options.k, options.seed))
-    return network, arguments
+    return network, arguments, None
 
 
 def _some(store: ImageStore) -> Tensor:
@@ -296,18 +292,24 @@ def _some(store: ImageStore) -> Tensor:
     return store.tensor(np.linspace(0, len(store) - 1, count).astype(np.int64))
 
 
-def _cells(classifier: Classifier, dataset: Dataset, options: UnetOptions) -> dict[str, list[Cell]]:
-    """Of validation and test, the findings that can be measured."""
+def _cells(
+    classifier: Classifier, dataset: Dataset, options: UnetOptions, say: Callable[[str], None]
+) -> dict[str, list[Cell]]:
+    """Of validation and test, the findings that can be measured; says where there are none."""
+    from deid.training.anonymizer_description import TOO_FEW
     from deid.training.diagnosis import LabelledImages
 
     labels = dataset.store.labels(classifier.findings)
-    return {
+    cells = {
         part: LabelledImages(store, labels[index]).cells(classifier.findings, options.least)
         for part, store, index in (
             ("validation", dataset.validation, dataset.split.validation),
             ("test", dataset.test, dataset.split.test),
         )
     }
+    for part in filter(lambda part: not cells[part], cells):
+        say(f"{part}: what is lost of findings is not measured: {TOO_FEW}")
+    return cells
 
 
 def _task(
