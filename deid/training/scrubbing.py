@@ -28,8 +28,9 @@ from deid.training.sheet import before_after
 
 _SHOWN = 6
 _ORIGINALS = 0.5  # weight of a critic's contrast of originals beside that of scrubbed images
-# Of the critics' rate. Measured on originals alone: at a quarter of 2e-3 a trained MaMI forgets in 60 steps
-# what it knew (contrast 2.56 -> 2.69, chance 2.89), at a twentieth it learns on (2.42 after 120).
+# Of the critics' rate. Measured on originals alone (--critics mami-s --critic-steps 400): at a quarter of
+# 2e-3 a trained MaMI forgets in 60 steps what it knew (contrast 2.56 -> 2.69, chance 2.89), at a twentieth it
+# learns on (2.42 after 120).
 _MAMI_SHARE = 0.05
 
 
