@@ -28,12 +28,14 @@ class Anonymizer(nn.Module):
         familiarity: Tells whether an image looks like those that it was trained on.
 
     Args:
-        size: Side at which the U-Net sees the image; a multiple of 2 to the power ``depth``.
+        size: Side at which the U-Net sees the image; a multiple of ``fold`` times 2 to the power ``depth``.
         encoder: Name of an encoder of segmentation-models-pytorch.
         depth: Stages of the encoder.
         decoder: Channels of the decoder's stages, deepest first.
         operators: Operator names to their arguments. They are applied in the order of their names, however
             they are given: the JSON of a model's record keeps no other.
+        fold: Blocks of so many rows and columns go to the U-Net as channels of one pixel. What it predicts is
+            smooth and needs no map of each pixel; with 2 a step takes about a third of the time.
 
     Raises:
         ValueError: The size does not suit the depth, or an operator does not exist.
@@ -46,13 +48,16 @@ class Anonymizer(nn.Module):
         depth: int = 4,
         decoder: Sequence[int] = (96, 48, 24, 16),
         operators: Mapping[str, Mapping[str, Any]] = DEFAULT_OPERATORS,
+        fold: int = 1,
     ) -> None:
         super().__init__()
         import segmentation_models_pytorch as smp
 
-        if size % 2**depth:
-            raise ValueError(f"the size, {size}, must be a multiple of {2**depth} (2 to the depth)")
-        self.size = size
+        if size % (fold * 2**depth):
+            raise ValueError(
+                f"the size, {size}, must be a multiple of {fold * 2**depth} (2 to the depth, times the fold)"
+            )
+        self.size, self._fold = size, fold
         self.familiarity = Familiarity()
         self.operators = nn.ModuleDict(
             {name: make_operator(name, operators[name]) for name in sorted(operators)}
@@ -62,7 +67,7 @@ class Anonymizer(nn.Module):
             encoder_depth=depth,
             encoder_weights=None,
             decoder_channels=list(decoder),
-            in_channels=3,
+            in_channels=3 * fold**2,
             classes=sum(operator.maps for operator in self._row()),
         )
         last = self.unet.segmentation_head[0]
@@ -99,7 +104,8 @@ class Anonymizer(nn.Module):
         small = nnf.interpolate(
             images, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False
         )
-        maps = self.unet(torch.cat([2 * small - 1, self._template(small, parts), wide.expand_as(small)], 1))
+        seen = torch.cat([2 * small - 1, self._template(small, parts), wide.expand_as(small)], 1)
+        maps = self.unet(nnf.pixel_unshuffle(seen, self._fold))
         scrubbed = images
         for operator, own, part in zip(row, maps.split([o.maps for o in row], dim=1), parts, strict=True):
             scrubbed = operator(scrubbed, own, wide, part)

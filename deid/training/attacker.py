@@ -34,7 +34,7 @@ from deid.training.verification import fair_pairs, verified
 Comparison = Literal["cosine", "verification"]
 """How two images are compared: by their embeddings alone, or by what a `SiameseResNet` says of both."""
 
-_SINGLE_WEIGHT = 0.3
+SINGLE_WEIGHT = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ class AttackerTask(BoundToData):
         return {
             "originals": self._changed(self._train.originals.tensor(one), generator),
             "scrubbed": self._changed(self._train.scrubbed[version].tensor(other), generator),
-            "weights": torch.from_numpy(np.where(one == other, _SINGLE_WEIGHT, 1.0)).float(),
+            "weights": torch.from_numpy(np.where(one == other, SINGLE_WEIGHT, 1.0)).float(),
         }
 
     def step(self, batch: Batch, run: Run) -> Mapping[str, Tensor | float]:

@@ -142,6 +142,9 @@ class _Run:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
+    def forget(self, name: str) -> None:
+        self.optimizers[name].state.clear()
+
 
 class _Training:
     """A task on its device, in the state it was left in."""
@@ -243,7 +246,7 @@ class _Training:
         for module in self._modules.values():
             self._engine.share(module.buffers())
         epoch = self._epoch_of(state.step)
-        self._run.begin("validation", state.step, epoch - 1, state.step / self.steps)
+        self._run.begin("validation", state.step, epoch - 1, self._progress(state.step))
         with torch.no_grad():
             figures = self._engine.agree(dict(task.validate(self._run)))
             self._judge(figures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -53,8 +54,16 @@ class ScrubCheck:
         critics: Mapping[str, nn.Module],
         classifier: Classifier,
         device: torch.device,
+        fresh: Mapping[str, float] = MappingProxyType({}),
     ) -> dict[str, float]:
         """AUC of each critic, original to scrubbed, and of the classifier, at strength 1.
+
+        Args:
+            network: The anonymizer.
+            critics: By name.
+            classifier: Reads the findings.
+            device: Where they run.
+            fresh: AUC by source of an attacker that was trained apart; it counts as a critic does.
 
         Returns:
             ``reid``: AUC of the best critic, either way round, 0.5 at chance; a critic's is the mean of the
@@ -63,15 +72,19 @@ class ScrubCheck:
             and nothing lost, lower with either. Then each in parts.
         """
         scrubbed = self.scrubbed(network, 1.0, device)
-        found: dict[str, float] = {}
-        means = []
+        areas = {"fresh attacker": [fresh[pairs.source] for pairs in self.pairs]} if fresh else {}
         for name, critic in critics.items():
             sides = [self._embedded(critic, store, device) for store in (self.store, scrubbed)]
-            areas = [pairs.auc(cross_scores(pairs, *sides)) for pairs in self.pairs]
-            found |= {
-                f"reid {name} ({pairs.source})": area for pairs, area in zip(self.pairs, areas, strict=True)
-            }
-            means.append(np.average([max(area, 1 - area) for area in areas], weights=self._patients))
+            areas[name] = [pairs.auc(cross_scores(pairs, *sides)) for pairs in self.pairs]
+        means = [
+            np.average([max(area, 1 - area) for area in own], weights=self._patients)
+            for own in areas.values()
+        ]
+        found = {
+            f"reid {name} ({pairs.source})": area
+            for name, own in areas.items()
+            for pairs, area in zip(self.pairs, own, strict=True)
+        }
         if not self._before:
             self._before = self._read(classifier, self.store, device)
         after = self._read(classifier, scrubbed, device)

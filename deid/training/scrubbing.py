@@ -14,11 +14,11 @@ from torch.optim import AdamW, Optimizer
 from deid.networks.anonymizer import Anonymizer
 from deid.networks.classifier import Classifier
 from deid.networks.mami import MaMI
-from deid.training.attacker import paired_contrast
-from deid.training.augment import Augmentation, augment
+from deid.training.critics import Critics, CriticSettings, embed
 from deid.training.decay import decayed
 from deid.training.diagnosis import masked_loss
 from deid.training.fidelity import fidelity_loss
+from deid.training.fresh_attacker import FreshAttack
 from deid.training.images import ImageStore
 from deid.training.loop import Batch, BoundToData, Run
 from deid.training.pairs import PKSampler
@@ -27,7 +27,10 @@ from deid.training.scrub_checks import ScrubCheck
 from deid.training.sheet import before_after
 
 _SHOWN = 6
-_ORIGINALS = 0.5  # weight of a critic's contrast of originals beside that of scrubbed images
+_VARIED = 4  # of so many batches one has varied strengths
+_FAVOUR = 4.0
+# Features tell more of a patient than their findings do: to hold them as fast as these would hold identity.
+_FEATURES, _LOGITS = 0.3, 0.1
 # Of the critics' rate. Measured on originals alone (--critics mami-s --critic-steps 400): at a quarter of
 # 2e-3 a trained MaMI forgets in 60 steps what it knew (contrast 2.56 -> 2.69, chance 2.89), at a twentieth it
 # learns on (2.42 after 120).
@@ -63,10 +66,9 @@ class ScrubbingSettings:
         privacy: Weight of the indistinguishability of genuine and impostor scores.
         utility: Weight of what the classifier must still see.
         fidelity: Weight of the picture.
-        least_strength: Strengths are drawn from here to 1; every second batch has 1 throughout.
-        critic_steps: Steps at the beginning in which only the critics learn, on originals.
+        least_strength: Strengths are drawn from here to 1; three batches of four have 1 throughout.
+        critics: How the critics learn.
         steps_per_epoch: Steps between two validations.
-        augmentation: How a critic's images are changed; None leaves them.
     """
 
     patients: int = 18
@@ -78,20 +80,19 @@ class ScrubbingSettings:
     utility: float = 1.0
     fidelity: float = 1.0
     least_strength: float = 0.2
-    critic_steps: int = 0
+    critics: CriticSettings = field(default_factory=CriticSettings)
     steps_per_epoch: int = 100
-    augmentation: Augmentation | None = field(default_factory=Augmentation)
 
 
 class ScrubbingTask(BoundToData):
     """`deid.training.loop.Task`: privacy, utility and fidelity of scrubbed images, and critics in turns.
 
     Each step scrubs one batch. The critics score the scrubbed images against originals of the same patients;
-    the anonymizer learns to make the genuine scores of the best critic indistinguishable from the impostors'
-    in the batch, while the frozen classifier's features, logits and losses stay. Then one critic, the next in
-    the row, learns, by contrast, to find the patients again in what the anonymizer has just made, and in the
-    originals. The figures of a step are the three terms and the contrast of the critic whose turn it was,
-    under its name: the log tells which of them still see anything (chance is the logarithm of `patients`).
+    the anonymizer learns to make genuine scores indistinguishable from the impostors' in the batch, while the
+    frozen classifier's features, logits and losses stay. Then critics learn, see
+    `deid.training.critics.Critics`. The figures of a step are the three terms and the contrast of each critic
+    that had a lesson, under its name: the log tells which of them still see anything (chance is the logarithm
+    of the patients in a lesson).
 
     Args:
         network: To train.
@@ -100,6 +101,8 @@ class ScrubbingTask(BoundToData):
         images: Training images.
         check: What is measured on the validation patients.
         settings: How.
+        fresh: An attacker from random weights for each validation of the second half, when alone an epoch can
+            be chosen; None to do without.
         digest: Of the data, so that a run is not resumed with others.
 
     Raises:
@@ -118,11 +121,13 @@ class ScrubbingTask(BoundToData):
         images: ScrubbingImages,
         check: ScrubCheck,
         settings: ScrubbingSettings,
+        fresh: FreshAttack | None = None,
         digest: str = "",
     ) -> None:
         super().__init__(digest)
         self.network, self.critics, self._classifier = network, dict(critics), classifier
-        self._images, self._check, self._settings = images, check, settings
+        self._images, self._check, self._settings, self._fresh = images, check, settings, fresh
+        self._teacher = Critics(critics, images.store, images.groups, settings.critics)
         self._sampler = PKSampler(images.store, patients=settings.patients, images=2, groups=images.groups)
         self._even = even_weights(images)
         self.steps_per_epoch = settings.steps_per_epoch
@@ -147,7 +152,7 @@ class ScrubbingTask(BoundToData):
         }
 
     def batch(self, step: int, generator: torch.Generator) -> Batch:
-        """References and images of P patients, other images, labels, strengths and noise.
+        """References and images of P patients, other images, labels, strengths and noise; and the lessons.
 
         ``references`` `[patient, 1, row, column]` belong to the first ``images`` in their order.
         """
@@ -156,22 +161,20 @@ class ScrubbingTask(BoundToData):
         others = torch.multinomial(self._even, self._settings.others, generator=generator).numpy()
         indices = np.concatenate([drawn[1::2], others])
         count = len(indices)
-        low = self._settings.least_strength
-        strength = low + (1 - low) * torch.rand(count, generator=generator)
-        references = self._images.store.tensor(drawn[0::2])
+        low = 1.0 if step % _VARIED else self._settings.least_strength
         return {
-            "references": references,
+            "references": self._images.store.tensor(drawn[0::2]),
             "images": self._images.store.tensor(indices),
             "labels": torch.from_numpy(self._images.labels[indices]),
-            "strength": strength if step % 2 else torch.ones(count),
+            "strength": low + (1 - low) * torch.rand(count, generator=generator),
             "noise": self.network.draw_noise(count, generator),
+            **self._teacher.lessons(self.network, low, generator),
         }
 
     def step(self, batch: Batch, run: Run) -> Mapping[str, Tensor | float]:
-        """One update of the anonymizer and one of the critic whose turn it is."""
-        turn = list(self.critics)[run.step % len(self.critics)]
-        if run.step < self._settings.critic_steps:
-            return self._teach(turn, batch, batch["images"], run)
+        """One update of the anonymizer, unless the critics are still alone, and the critics' lessons."""
+        if run.step < self._settings.critics.warm_up:
+            return self._teacher.learn(self.network, batch, run)
         with run.autocast():
             scrubbed = self.network(batch["images"], batch["strength"], batch["noise"])
             terms = {
@@ -182,10 +185,10 @@ class ScrubbingTask(BoundToData):
         weights = {name: getattr(self._settings, name) for name in terms}
         run.backward(torch.stack([weights[name] * term for name, term in terms.items()]).sum())
         run.update("anonymizer")
-        return {**terms, **self._teach(turn, batch, scrubbed.detach(), run)}
+        return {**terms, **self._teacher.learn(self.network, batch, run)}
 
     def _privacy(self, references: Tensor, scrubbed: Tensor) -> Tensor:
-        """How well the best critic tells genuine pairs from impostors, either way.
+        """How well critics tell genuine pairs from impostors, either way; who sees more counts more.
 
         Images are as an attacker has them: the changes by which critics learn would only make it easier to
         escape from them.
@@ -197,7 +200,8 @@ class ScrubbingTask(BoundToData):
                 known = embed(critic, references)
             seen = embed(critic, scrubbed[: len(references)])
             found.append(indistinguishable(*scores_between(known.float(), seen.float())))
-        return torch.stack(found).max()
+        distances = torch.stack(found)
+        return (distances * torch.softmax(_FAVOUR * distances.detach(), dim=0)).sum()
 
     def _utility(self, batch: Batch, scrubbed: Tensor) -> Tensor:
         """Features, logits and the loss per known finding of the frozen classifier."""
@@ -209,50 +213,21 @@ class ScrubbingTask(BoundToData):
         logits = (after.logits - before.logits).square().mean()
         positive = torch.ones(after.logits.shape[1], device=scrubbed.device)
         loss = masked_loss(after.logits.float(), batch["labels"], positive)
-        kept: Tensor = features + 0.1 * logits + loss
+        kept: Tensor = _FEATURES * features + _LOGITS * logits + loss
         return kept
 
-    def _teach(self, name: str, batch: Batch, scrubbed: Tensor, run: Run) -> Mapping[str, Tensor]:
-        """The critic learns to find each patient's image among those of the batch, and the other way.
-
-        Once images are scrubbed it goes on learning originals too, as an attacker has those as well: a critic
-        whose patients are all hidden would else end with one embedding for everything, and teach nothing.
-        """
-        critic = self.critics[name].train()
-        count = len(batch["references"])
-        kinds = [batch["references"], scrubbed[:count]]
-        if run.step >= self._settings.critic_steps:
-            kinds.append(batch["images"][:count])
-        changed = [self._changed(images, run.generator) for images in kinds]
-        with run.autocast():
-            known, *seen = torch.split(embed(critic, torch.cat(changed)).float(), count)
-            even = torch.ones(count, device=known.device)
-            losses = [paired_contrast(known, embeddings, even) for embeddings in seen]
-        run.backward(losses[0] + _ORIGINALS * losses[1] if losses[1:] else losses[0])
-        run.update(f"critic {name}")
-        return {
-            f"critic {name}{suffix}": loss for suffix, loss in zip(("", " originals"), losses, strict=False)
-        }
-
-    def _changed(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        how = self._settings.augmentation
-        return images if how is None else augment(images, generator, how)
-
     def validate(self, run: Run) -> Mapping[str, float]:
-        """See `deid.training.scrub_checks.ScrubCheck.figures`."""
-        return self._check.figures(self.network, self.critics, self._classifier, run.device)
+        """See `deid.training.scrub_checks.ScrubCheck.figures`; of the fresh attacker in the second half."""
+        fresh: Mapping[str, float] = {}
+        if self._fresh is not None and run.progress >= self.best_from:
+            fresh = self._fresh.figures(self.network, run.step, run.device)
+        return self._check.figures(self.network, self.critics, self._classifier, run.device, fresh)
 
     def sheet(self, run: Run) -> NDArray[np.uint8]:
         """Validation images before, after at strength 1, and the difference."""
         before = self._check.pictures(_SHOWN).to(run.device)
         noise = self.network.draw_noise(len(before), run.generator).to(run.device)
         return before_after(before, self.network(before, torch.ones(len(before), device=run.device), noise))
-
-
-def embed(network: nn.Module, images: Tensor) -> Tensor:
-    """Embeddings `[image, dimension]` by a network that is a `deid.networks.encoder.Embedder`."""
-    embeddings: Tensor = network.embed(images)  # type: ignore[operator]
-    return embeddings
 
 
 def even_weights(images: ScrubbingImages) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from deid.core.errors import UsageError
-from deid.core.model_card import ModelKind, ModelRecord
+from deid.core.model_card import ModelRecord
 from deid.training.options import ModelOptions, Name, Shares, Words
 from deid.training.trained import Trained
 
@@ -44,19 +44,7 @@ train-classifier made; its features, logits and findings are what must stay. For
     mami-deid train-unet manifest.csv --out runs/unet --classifier chest-classifier --size 112 --minutes 60"""
 
 
-_BUILT_IN = ("compact", "siamese", "mami")
 _FITTED = 4096  # images of a part, at most, that say what is familiar
-_SMALL_MAMI: dict[str, Any] = {
-    "patch": 16,
-    "width": 192,
-    "depth": 6,
-    "heads": 3,
-    "gates": 8,
-    "rank": 4,
-    "adapter": 96,
-    "dimension": 192,
-    "stem": "convolution",
-}
 
 
 class UnetOptions(ModelOptions):
@@ -75,7 +63,8 @@ class UnetOptions(ModelOptions):
     critics: Words = Field(
         default=("compact", "siamese"),
         min_length=1,
-        description="critics, between commas: compact, siamese or mami from random weights, or models",
+        description="critics, between commas: compact, siamese or mami from random weights, or models; "
+        "one may come twice",
     )
     start: str = Field(
         default="",
@@ -84,7 +73,13 @@ class UnetOptions(ModelOptions):
     encoder: str = Field(
         default="tu-regnetx_002", description="encoder of segmentation-models-pytorch, from random weights"
     )
-    depth: int = Field(default=4, ge=3, le=5, description="stages of the encoder")
+    fold: int = Field(
+        default=2,
+        ge=1,
+        le=4,
+        description="rows and columns that the U-Net sees as one; what it predicts is as coarse",
+    )
+    depth: int = Field(default=3, ge=3, le=5, description="stages of the encoder")
     operators: Words = Field(
         default=("ksame", "residual", "warp"),
         min_length=1,
@@ -101,7 +96,23 @@ class UnetOptions(ModelOptions):
     privacy: float = Field(default=2.0, ge=0, description="weight: genuine scores like impostors' scores")
     utility: float = Field(default=1.0, ge=0, description="weight: what the classifier sees stays")
     fidelity: float = Field(default=0.5, ge=0, description="weight: the picture stays")
+    critic_size: int = Field(
+        default=64,
+        ge=32,
+        le=1024,
+        description="side at which critics that are built in see images, in pixels; --size if that is less",
+    )
     critic_steps: int = Field(default=300, ge=0, description="steps at first in which only the critics learn")
+    critic_turns: int = Field(default=2, ge=1, description="lessons of critics in a step, by turns")
+    critic_patients: int = Field(default=32, ge=2, description="patients in a lesson of a critic")
+    critic_restart: int = Field(
+        default=0, ge=0, description="steps after which one critic begins again, the next each time; 0: none"
+    )
+    fresh_steps: int = Field(
+        default=240,
+        ge=0,
+        description="steps that a new attacker learns at each validation of the second half; 0: none",
+    )
     steps_per_epoch: int = Field(default=100, ge=1, description="steps between two validations")
     strengths: Shares = Field(
         default=(0.33, 0.66, 1.0), min_length=1, description="strengths to measure, between commas"
@@ -150,11 +161,12 @@ def train_unet(
     from deid.training.dataset import load_dataset, read_samples
     from deid.training.export import export_model
     from deid.training.loop import fit
+    from deid.training.recognisers import BUILT_IN, built_in
     from deid.training.run_folder import RunFolder
     from deid.training.scrub_figures import attacked_pairs, measure_anonymizer
 
     RunFolder(out).check(options)
-    built = _built(options.attacker, options.size)
+    built = built_in(options.attacker, options.size)
     classifier = _classifier(options.classifier)
     started = _started(options) if options.start else None
     dataset = load_dataset(read_samples(data, options), options, say)
@@ -163,7 +175,7 @@ def train_unet(
     torch.manual_seed(options.seed)
     network, arguments, earlier = started or _anonymizer(dataset, options)
     network.familiarity.fit(_some(dataset.train), _some(dataset.validation))
-    critics = {name: _recogniser(name, options.size) for name in options.critics}
+    critics = _critics(options)
     cells = _cells(classifier, dataset, options, say)
     task = _task(network, critics, classifier, dataset, cells["validation"], options)
     report = fit(task, options, out)
@@ -181,7 +193,7 @@ def train_unet(
         out / "attackers",
         say,
     )
-    with_whom = (options.classifier, *(name for name in options.critics if name not in _BUILT_IN))
+    with_whom = (options.classifier, *(name for name in options.critics if name not in BUILT_IN))
     made = of_anonymizer(arguments, with_whom, earlier, is_measured=bool(cells["test"]))
     export_model(model, network, made, dataset, options, report, figures.metrics)
     strongest = figures.attackers[max(figures.attackers)]
@@ -205,31 +217,15 @@ def _classifier(given: str) -> Classifier:
     return network
 
 
-def _built(name: str, size: int) -> tuple[str, dict[str, Any]]:
-    """Architecture and arguments of a recogniser with random weights."""
-    side = max(size // 2 // 16 * 16, 32)
-    small: dict[str, tuple[str, dict[str, Any]]] = {
-        "compact": ("compact-resnet", {"size": side}),
-        "siamese": ("siamese-resnet", {"backbone": "resnet10t", "size": size}),
-        "mami": ("mami", _SMALL_MAMI | {"size": max(size // 16 * 16, 32)}),
+def _critics(options: UnetOptions) -> dict[str, nn.Module]:
+    """Recognisers by name; one that comes again has its place in the list behind its name."""
+    from deid.training.recognisers import make_recogniser
+
+    side = min(options.critic_size, options.size)
+    return {
+        name if place == options.critics.index(name) else f"{name} {place + 1}": make_recogniser(name, side)
+        for place, name in enumerate(options.critics)
     }
-    if name not in small:
-        raise UsageError(f"{name} is no recogniser that is built in; there are {', '.join(small)}.")
-    return small[name]
-
-
-def _recogniser(name: str, size: int) -> nn.Module:
-    """A network with `embed`: built in, with random weights, or a model."""
-    from deid.core.models import find_model
-    from deid.networks.architectures import build
-    from deid.networks.folder import load_network
-
-    if name in _BUILT_IN:
-        return build(*_built(name, size))
-    network, record = load_network(Path(name) if (Path(name) / "model.json").is_file() else find_model(name))
-    if record.kind not in (ModelKind.REID, ModelKind.ATTACKER):
-        raise UsageError(f"a critic must recognise patients; {record.name} is of the kind {record.kind}.")
-    return network
 
 
 def _arguments(options: UnetOptions) -> dict[str, Any]:
@@ -240,8 +236,9 @@ def _arguments(options: UnetOptions) -> dict[str, Any]:
         "size": options.size,
         "encoder": options.encoder,
         "depth": options.depth,
-        "decoder": [64, 48, 32, 24, 16][-options.depth :],
+        "decoder": [64, 48, 32, 24, 16][-options.depth - (options.fold > 1) :][: options.depth],
         "operators": operators,
+        "fold": options.fold,
     }
 
 
@@ -251,7 +248,9 @@ def _started(options: UnetOptions) -> tuple[Anonymizer, Mapping[str, Any], Model
     from deid.networks.anonymizer import Anonymizer
     from deid.networks.folder import load_network
 
-    if given := sorted({"encoder", "depth", "operators", "templates", "k"} & options.model_fields_set):
+    if given := sorted(
+        {"encoder", "fold", "depth", "operators", "templates", "k"} & options.model_fields_set
+    ):
         raise UsageError(
             f"--start brings its own shape: leave out {', '.join('--' + name for name in given)}, or --start."
         )
@@ -278,7 +277,7 @@ def _anonymizer(dataset: Dataset, options: UnetOptions) -> tuple[Anonymizer, Map
         network = Anonymizer(**arguments)
     except (ValueError, KeyError, RuntimeError) as error:  # the last is timm's, for a name that it lacks
         raise UsageError(
-            f"the U-Net cannot be built from --size, --encoder, --depth and --operators: {error}"
+            f"the U-Net cannot be built from --size, --encoder, --fold, --depth and --operators: {error}"
         ) from None
     for operator in network.operators.values():
         if isinstance(operator, KSame):
@@ -320,7 +319,10 @@ def _task(
     cells: list[Cell],
     options: UnetOptions,
 ) -> ScrubbingTask:
+    from deid.networks.architectures import build
+    from deid.training.fresh_attacker import FreshAttack
     from deid.training.pairs import group_names
+    from deid.training.recognisers import built_in
     from deid.training.scrub_checks import ScrubCheck
     from deid.training.scrubbing import ScrubbingImages, ScrubbingTask
     from deid.training.split import near_duplicates
@@ -328,12 +330,25 @@ def _task(
     store = dataset.train
     labels = dataset.store.labels(classifier.findings)[dataset.split.train]
     images = ScrubbingImages(store, group_names(store), labels)
-    check = ScrubCheck(dataset.validation, cells, near_duplicates(dataset.validation.images))
-    return ScrubbingTask(network, critics, classifier, images, check, _settings(options), dataset.digest())
+    duplicates = tuple(near_duplicates(dataset.validation.images))
+    check = ScrubCheck(dataset.validation, cells, duplicates)
+    built = built_in(options.attacker, options.size)
+    fresh = FreshAttack(lambda: build(*built), store, dataset.validation, duplicates, options.fresh_steps)
+    return ScrubbingTask(
+        network,
+        critics,
+        classifier,
+        images,
+        check,
+        _settings(options),
+        fresh if options.fresh_steps else None,
+        dataset.digest(),
+    )
 
 
 def _settings(options: UnetOptions) -> ScrubbingSettings:
     from deid.training.augment import Augmentation
+    from deid.training.critics import CriticSettings
     from deid.training.scrubbing import ScrubbingSettings
 
     return ScrubbingSettings(
@@ -345,9 +360,14 @@ def _settings(options: UnetOptions) -> ScrubbingSettings:
         privacy=options.privacy,
         utility=options.utility,
         fidelity=options.fidelity,
-        critic_steps=options.critic_steps,
+        critics=CriticSettings(
+            warm_up=options.critic_steps,
+            turns=options.critic_turns,
+            patients=options.critic_patients,
+            restart=options.critic_restart,
+            augmentation=Augmentation() if options.augment else None,
+        ),
         steps_per_epoch=options.steps_per_epoch,
-        augmentation=Augmentation() if options.augment else None,
     )
 
 

@@ -14,6 +14,7 @@ from deid.networks.compact import CompactResNet
 from deid.reid.pairs import both_ways
 from deid.training.attacker import AttackerTask, AttackImages, AttackSettings, attack_scores
 from deid.training.augment import Augmentation
+from deid.training.critics import CriticSettings
 from deid.training.diagnosis import DiagnosisSettings, DiagnosisTask, LabelledImages
 from deid.training.loop import LoopOptions, fit
 from deid.training.pairs import group_names
@@ -88,8 +89,8 @@ def anonymizer(parts, classifier, folder, seed):
     network.operators["ksame"].set_templates(mean_templates(train.store, 16, 8, seed))
     weights = {name: UnetOptions.model_fields[name].default for name in ("privacy", "utility", "fidelity")}
     settings = ScrubbingSettings(
-        patients=16, others=6, rate=5e-3, critic_rate=2e-3, critic_steps=CRITIC_STEPS, steps_per_epoch=STEPS,
-        **weights,
+        patients=16, others=6, rate=5e-3, critic_rate=2e-3, critics=CriticSettings(warm_up=CRITIC_STEPS),
+        steps_per_epoch=STEPS, **weights,
     )  # fmt: skip
     images = ScrubbingImages(train.store, group_names(train.store), train.labels)
     check = ScrubCheck(validation.store, validation.cells([FINDING], 5))

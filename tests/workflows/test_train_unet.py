@@ -26,8 +26,8 @@ PATIENTS = 60
 SMALL = {
     "size": 32, "depth": 3, "batch": 12, "epochs": 1, "steps_per_epoch": 4, "critic_steps": 2, "templates": 4,
     "k": 3, "strengths": (0.5, 1.0), "attack_epochs": 1, "attack_steps": 4, "attack_versions": 1,
-    "inverted": 8,
-    "least": 2, "critics": ("compact",), "device": "cpu",
+    "inverted": 8, "least": 2, "critics": ("compact", "compact"), "critic_patients": 8, "critic_restart": 1,
+    "fresh_steps": 2, "device": "cpu",
 }  # fmt: skip
 
 
@@ -276,7 +276,7 @@ def test_without_data_it_says_what_it_needs():
     [
         ({"operators": ("swirl",)}, "no operator is called swirl"),
         ({"critics": ("nobody",)}, "there is no model nobody"),
-        ({"size": 36}, "must be a multiple of 8"),
+        ({"size": 40}, "must be a multiple of 16"),
         ({"encoder": "tu-nonsense"}, "cannot be built from --size, --encoder"),
         ({"k": 2000}, "templates are means over 2000 patients"),
     ],
