@@ -27,7 +27,7 @@ class CriticSettings:
     """How critics learn.
 
     Attributes:
-        warm_up: Steps at the beginning in which only the critics learn, on originals.
+        warm_up: Steps at the beginning in which only the critics learn, and the anonymizer waits for them.
         turns: Lessons in a step, the next critic each time.
         patients: Patients in a lesson, two images of each; more of them than the anonymizer sees at once, for
             an attacker who trains at leisure does so, too.
@@ -103,8 +103,8 @@ class Critics:
     def learn(self, anonymizer: Anonymizer, batch: Batch, run: Run) -> Mapping[str, Tensor]:
         """All lessons of a step; the contrast of each critic that had one, under its name.
 
-        Once images are scrubbed a critic goes on learning originals too, as an attacker has those as well:
-        one whose patients are all hidden would else end with one embedding for everything, and teach nothing.
+        Beside scrubbed images a critic learns originals, which an attacker has as well: one whose patients
+        are all hidden would else end with one embedding for everything, and teach nothing.
         """
         self._restart(run)
         losses: dict[str, Tensor] = {}
@@ -118,19 +118,14 @@ class Critics:
     ) -> Mapping[str, Tensor]:
         critic = self.networks[name].train()
         known, hidden = batch[f"known {turn}"], batch[f"hidden {turn}"]
-        kinds = [hidden]
-        if run.step >= self._settings.warm_up:
-            kinds.insert(0, self._scrubbed(anonymizer, batch, turn, run))
-        changed = [self._changed(images, run.generator) for images in (known, *kinds)]
+        kinds = (known, self._scrubbed(anonymizer, batch, turn, run), hidden)
+        changed = torch.cat([self._changed(images, run.generator) for images in kinds])
         with run.autocast():
-            reference, *seen = torch.split(embed(critic, torch.cat(changed)).float(), len(known))
-        weights = batch[f"weights {turn}"]
-        losses = [paired_contrast(reference, embeddings, weights) for embeddings in seen]
-        run.backward(losses[0] + _ORIGINALS * losses[1] if losses[1:] else losses[0])
+            reference, *seen = torch.split(embed(critic, changed).float(), len(known))
+        scrubbed, originals = (paired_contrast(reference, each, batch[f"weights {turn}"]) for each in seen)
+        run.backward(scrubbed + _ORIGINALS * originals)
         run.update(f"critic {name}")
-        return {
-            f"critic {name}{suffix}": loss for suffix, loss in zip(("", " originals"), losses, strict=False)
-        }
+        return {f"critic {name}": scrubbed, f"critic {name} originals": originals}
 
     def _scrubbed(self, anonymizer: Anonymizer, batch: Batch, turn: int, run: Run) -> Tensor:
         """What an attacker gets to see: the anonymizer as it is applied, not as it learns."""

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deid.core.errors import UsageError
 from deid.training.card import check_record
@@ -75,7 +76,12 @@ def read_samples(data: Path, options: ModelOptions) -> SampleTable:
         raise UsageError("--labels goes with a folder of images; a manifest has its own column labels.")
     else:
         table = read_manifest(manifest)
-    chosen = table.only(sources=options.sources or None, modalities=options.modalities or None)
+    if options.test_sources and not options.sources:
+        raise UsageError(
+            "--test-sources says what to measure on; say with --sources what to learn from, too."
+        )
+    sources = (*options.sources, *options.test_sources)
+    chosen = table.only(sources=sources or None, modalities=options.modalities or None)
     if not len(chosen):
         have = ", ".join(sorted({sample.source for sample in table} | {sample.modality for sample in table}))
         raise UsageError(f"--sources and --modalities leave nothing of the data, which have: {have}.")
@@ -109,12 +115,28 @@ def load_dataset(
     left_out = Counter(table.left_out) + Counter(store.report.left_out)
     store = replace(store, report=replace(store.report, left_out=dict(left_out)))
     duplicates = near_duplicates(store.images)
-    split = split_patients(store.patients, duplicates)
+    split = _by_source(split_patients(store.patients, duplicates), store, options)
     dataset = Dataset(store, split, len(duplicates))
     for name, part in (("train", split.train), ("validation", split.validation), ("test", split.test)):
         if not len(part):
             raise UsageError(
                 f"no patient is left for {name}: of {len(set(store.patients))} patients about 70, 10 and 20 "
-                "% become train, validation and test. Give more patients."
+                "% become train, validation and test. Give more patients (with --test-sources, of both)."
             )
     return dataset
+
+
+def _by_source(split: Split, store: ImageStore, options: ModelOptions) -> Split:
+    """To learn from some sources and be measured on others: of each part the images of its own."""
+    if not options.test_sources:
+        return split
+    sources = np.array([sample.source for sample in store.samples])
+
+    def of(part: NDArray[np.int64], names: tuple[str, ...]) -> NDArray[np.int64]:
+        return part[np.isin(sources[part], names)]
+
+    return Split(
+        of(split.train, options.sources),
+        of(split.validation, options.sources),
+        of(split.test, options.test_sources),
+    )

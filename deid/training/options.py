@@ -142,6 +142,10 @@ class ModelOptions(LoopOptions):
         default=(),
         description="only these sources, between commas; of a DICOM tree device 1, device 2 ...; empty: all",
     )
+    test_sources: Words = Field(
+        default=(),
+        description="measure on the test patients of these in place of --sources, from which alone it learns",
+    )
     modalities: Words = Field(default=(), description="only these modalities, between commas; empty: all")
     batch: int = Field(default=32, ge=2, description="images in a batch")
     rate: float = Field(default=1e-3, gt=0, description="full learning rate")

@@ -116,6 +116,39 @@ def test_two_models_compared_on_the_same_pairs(critic, data):
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
+@pytest.fixture(scope="module")
+def two_sources(data):
+    """The same images, of every second patient from another hospital."""
+    with data.open() as stream:
+        _, *rows = csv.reader(stream)
+    patients = sorted({row[1] for row in rows})
+    other = set(patients[::2])
+    named = [(*row[:2], "elsewhere" if row[1] in other else "here", *row[3:]) for row in rows]
+    return write_manifest(data.parent / "two-sources.csv", named)
+
+
+def test_it_learns_from_one_source_and_is_measured_on_another(two_sources):
+    given = options(sources="here", test_sources="elsewhere")
+    dataset = load_dataset(read_samples(two_sources, given), given)
+    whole = load_dataset(read_samples(two_sources, options()), options())
+    for part, source in (("train", "here"), ("validation", "here"), ("test", "elsewhere")):
+        own = {sample.patient for sample in getattr(dataset, part).samples}
+        expected = {s.patient for s in getattr(whole, part).samples if s.source == source}
+        assert own == expected != set(), part
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"test_sources": "elsewhere"}, "say with --sources what to learn from"),
+        ({"sources": "here", "test_sources": "nowhere"}, "no patient is left for test"),
+    ],
+)
+def test_sources_to_measure_on_that_cannot_be(two_sources, given, message):
+    with pytest.raises(UsageError, match=message):
+        load_dataset(read_samples(two_sources, options(**given)), options(**given))
+
+
 def test_the_same_command_again_gives_the_same_model(data, tmp_path):
     first = train_reid(data, tmp_path / "run", options())
     weights = (first.model / "weights.safetensors").read_bytes()
