@@ -17,7 +17,6 @@ from deid.training.images import ImageStore
 from deid.training.pairs import PKSampler
 from deid.training.task import Batch, Run
 
-_ORIGINALS = 0.5  # weight of a critic's contrast of originals beside that of scrubbed images
 _PAIRED_SHARE = 0.6
 _ROUNDS = 4
 
@@ -27,7 +26,8 @@ class CriticSettings:
     """How critics learn.
 
     Attributes:
-        warm_up: Steps at the beginning in which only the critics learn, and the anonymizer waits for them.
+        warm_up: Steps at the beginning in which only the critics learn, and the anonymizer waits for them; in
+            their first half, from originals alone.
         turns: Lessons in a step, the next critic each time.
         patients: Patients in a lesson, two images of each; more of them than the anonymizer sees at once, for
             an attacker who trains at leisure does so, too.
@@ -103,8 +103,8 @@ class Critics:
     def learn(self, anonymizer: Anonymizer, batch: Batch, run: Run) -> Mapping[str, Tensor]:
         """All lessons of a step; the contrast of each critic that had one, under its name.
 
-        Beside scrubbed images a critic learns originals, which an attacker has as well: one whose patients
-        are all hidden would else end with one embedding for everything, and teach nothing.
+        A critic learns originals first, and goes on learning them beside scrubbed images. An attacker has
+        both, too, and from images whose patients are hidden well nobody learns what patients look like.
         """
         self._restart(run)
         losses: dict[str, Tensor] = {}
@@ -118,14 +118,17 @@ class Critics:
     ) -> Mapping[str, Tensor]:
         critic = self.networks[name].train()
         known, hidden = batch[f"known {turn}"], batch[f"hidden {turn}"]
-        kinds = (known, self._scrubbed(anonymizer, batch, turn, run), hidden)
-        changed = torch.cat([self._changed(images, run.generator) for images in kinds])
+        kinds = {f"critic {name} originals": hidden}
+        if run.step >= self._settings.warm_up // 2:
+            kinds[f"critic {name}"] = self._scrubbed(anonymizer, batch, turn, run)
+        changed = [self._changed(images, run.generator) for images in (known, *kinds.values())]
         with run.autocast():
-            reference, *seen = torch.split(embed(critic, changed).float(), len(known))
-        scrubbed, originals = (paired_contrast(reference, each, batch[f"weights {turn}"]) for each in seen)
-        run.backward(scrubbed + _ORIGINALS * originals)
+            reference, *seen = torch.split(embed(critic, torch.cat(changed)).float(), len(known))
+        weights = batch[f"weights {turn}"]
+        losses = [paired_contrast(reference, embeddings, weights) for embeddings in seen]
+        run.backward(torch.stack(losses).sum())
         run.update(f"critic {name}")
-        return {f"critic {name}": scrubbed, f"critic {name} originals": originals}
+        return dict(zip(kinds, losses, strict=True))
 
     def _scrubbed(self, anonymizer: Anonymizer, batch: Batch, turn: int, run: Run) -> Tensor:
         """What an attacker gets to see: the anonymizer as it is applied, not as it learns."""

@@ -104,10 +104,11 @@ def test_a_mami_sits_three_rounds_of_four_out():
 
 def test_critics_learn_and_leave_the_anonymizer_as_it_is():
     networks, network = {"a": compact()}, anonymizer().train()
-    teacher = critics(networks, blobs(40, 2, seed=1), turns=2, patients=16)
+    teacher = critics(networks, blobs(40, 2, seed=1), turns=2, patients=16, warm_up=8)
     run = Run(networks)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     losses = learned(teacher, network, run, 24)
+    assert all(("critic a" in loss) == (step >= 4) for step, loss in enumerate(losses))
     last = torch.stack([loss["critic a originals"] for loss in losses[-4:]]).mean()
     assert last < 0.8 * np.log(16), "chance is the logarithm of the patients"
     assert network.training and all(p.grad is None for p in network.parameters())
