@@ -31,24 +31,21 @@ class CriticSettings:
         turns: Lessons in a step, the next critic each time.
         patients: Patients in a lesson, two images of each; more of them than the anonymizer sees at once, for
             an attacker who trains at leisure does so, too.
-        restart: Steps after which the next critic goes back to the weights with which it began; 0: never.
         augmentation: How a critic's images are changed; None leaves them.
     """
 
     warm_up: int = 0
     turns: int = 1
     patients: int = 32
-    restart: int = 0
     augmentation: Augmentation | None = field(default_factory=Augmentation)
 
 
 class Critics:
     """Recognisers that learn by turns, by contrast, from originals and from what the anonymizer now makes.
 
-    Adversaries that learn together go round in circles: the anonymizer evades what its critics look for just
-    now, and they forget what they looked for before. So each lesson is of a batch as large as an attacker's
-    own, there may be several in a step, and from time to time one critic begins again, as the attacker will
-    who comes after.
+    The anonymizer evades what its critics look for just now; if they learn more slowly than it does, they see
+    nothing while an attacker at leisure still would. So each lesson is of a batch as large as an attacker's
+    own, and there may be several in a step.
 
     Args:
         networks: With `embed`, by name, of different architectures.
@@ -72,10 +69,6 @@ class Critics:
             store, patients=settings.patients, images=2, groups=groups, paired_share=_PAIRED_SHARE
         )
         self._order = _order(self.networks)
-        self._first = {
-            name: {key: value.detach().clone() for key, value in network.state_dict().items()}
-            for name, network in self.networks.items()
-        }
 
     def lessons(self, anonymizer: Anonymizer, least_strength: float, generator: torch.Generator) -> Batch:
         """The images of a step's lessons, numbered from 0.
@@ -106,7 +99,6 @@ class Critics:
         A critic learns originals first, and goes on learning them beside scrubbed images. An attacker has
         both, too, and from images whose patients are hidden well nobody learns what patients look like.
         """
-        self._restart(run)
         losses: dict[str, Tensor] = {}
         for turn in range(self._settings.turns):
             name = self._order[(run.step * self._settings.turns + turn) % len(self._order)]
@@ -143,14 +135,6 @@ class Critics:
     def _changed(self, images: Tensor, generator: torch.Generator) -> Tensor:
         how = self._settings.augmentation
         return images if how is None else augment(images, generator, how)
-
-    def _restart(self, run: Run) -> None:
-        every = self._settings.restart
-        number, rest = divmod(run.step - self._settings.warm_up, every) if every else (0, 1)
-        if number > 0 and not rest:
-            name = list(self.networks)[(number - 1) % len(self.networks)]
-            self.networks[name].load_state_dict(self._first[name])
-            run.forget(f"critic {name}")
 
 
 def _order(networks: Mapping[str, nn.Module]) -> list[str]:

@@ -93,6 +93,3 @@ class _ShortRun:
         torch.nn.utils.clip_grad_norm_(self._weights, _CLIP)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-
-    def forget(self, name: str) -> None:
-        self.optimizer.state.clear()

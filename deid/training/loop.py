@@ -142,9 +142,6 @@ class _Run:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
-    def forget(self, name: str) -> None:
-        self.optimizers[name].state.clear()
-
 
 class _Training:
     """A task on its device, in the state it was left in."""

@@ -53,9 +53,6 @@ class Run(Protocol):
         critic. Optimizers that share one backward pass are named in one call.
         """
 
-    def forget(self, name: str) -> None:
-        """Drop what the named optimizer has gathered, as its module begins again."""
-
 
 class Task(Protocol):
     """One training job: what the loop, which owns steps, device, checkpoints and logs, does not know.

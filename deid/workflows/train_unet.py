@@ -105,9 +105,6 @@ class UnetOptions(ModelOptions):
     critic_steps: int = Field(default=300, ge=0, description="steps at first in which only the critics learn")
     critic_turns: int = Field(default=2, ge=1, description="lessons of critics in a step, by turns")
     critic_patients: int = Field(default=32, ge=2, description="patients in a lesson of a critic")
-    critic_restart: int = Field(
-        default=0, ge=0, description="steps after which one critic begins again, the next each time; 0: none"
-    )
     fresh_steps: int = Field(
         default=240,
         ge=0,
@@ -364,7 +361,6 @@ def _settings(options: UnetOptions) -> ScrubbingSettings:
             warm_up=options.critic_steps,
             turns=options.critic_turns,
             patients=options.critic_patients,
-            restart=options.critic_restart,
             augmentation=Augmentation() if options.augment else None,
         ),
         steps_per_epoch=options.steps_per_epoch,

@@ -1,4 +1,4 @@
-"""Critics learn by turns, begin again when they shall, and a fresh attacker says what they miss."""
+"""Critics learn by turns, and a fresh attacker says what they miss."""
 
 import json
 
@@ -38,7 +38,7 @@ def critics(networks, store, **settings):
 
 
 class Run:
-    """One process without a loop; notes which optimizer was updated or had to forget."""
+    """One process without a loop; notes which optimizer was updated."""
 
     device, folder, epoch, progress = torch.device("cpu"), None, 0, 0.0
 
@@ -48,7 +48,7 @@ class Run:
             f"critic {name}": torch.optim.AdamW(network.parameters(), rate)
             for name, network in networks.items()
         }
-        self.updated, self.forgotten = [], []
+        self.updated = []
 
     def autocast(self):
         return torch.autocast("cpu", enabled=False)
@@ -61,9 +61,6 @@ class Run:
         for name in names:
             self.optimizers[name].step()
             self.optimizers[name].zero_grad()
-
-    def forget(self, name):
-        self.forgotten.append(name)
 
 
 def learned(teacher, network, run, steps, low=0.5):
@@ -115,27 +112,6 @@ def test_critics_learn_and_leave_the_anonymizer_as_it_is():
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
-def test_critics_begin_again_one_by_one():
-    networks = {"a": compact(), "b": compact()}
-    first = {name: network.stages[0].weight.detach().clone() for name, network in networks.items()}
-    teacher, run = (
-        critics(networks, blobs(8, 2, seed=0), turns=1, patients=4, warm_up=1, restart=4),
-        Run(networks),
-    )
-    for network in networks.values():
-        nn.init.zeros_(network.stages[0].weight)
-    begun = {}
-    for step in range(14):
-        run.step = step
-        teacher._restart(run)
-        for name, network in networks.items():
-            if torch.equal(network.stages[0].weight, first[name]):
-                begun[step] = name
-                nn.init.zeros_(network.stages[0].weight)
-    assert begun == {5: "a", 9: "b", 13: "a"}
-    assert run.forgotten == ["critic a", "critic b", "critic a"]
-
-
 @pytest.mark.parametrize(("shown", "low", "high"), [("as it is", 0.8, 1.0), ("noise", 0.35, 0.65)])
 def test_a_fresh_attacker_finds_what_is_left(shown, low, high):
     class Stub(nn.Module):
@@ -158,13 +134,13 @@ class Stopped(Exception):
 
 
 def scrubbing(stop=None):
-    """A task of nine steps in which both critics begin again, and a fresh attacker judges."""
+    """A task of nine steps with two critics, which a fresh attacker judges."""
     store, validation = blobs(16, 2, seed=5), blobs(10, 2, seed=6)
     torch.manual_seed(3)
     networks = {"a": compact(), "b": compact()}
     settings = ScrubbingSettings(
         patients=6, others=2, steps_per_epoch=3,
-        critics=CriticSettings(warm_up=1, turns=2, patients=6, restart=3),
+        critics=CriticSettings(warm_up=2, turns=2, patients=6),
     )  # fmt: skip
     images = ScrubbingImages(store, group_names(store), np.zeros((len(store), 1), np.int8))
     reader = Classifier("lcnet_035", ["Effusion"], SIZE)

@@ -26,8 +26,8 @@ PATIENTS = 60
 SMALL = {
     "size": 32, "depth": 3, "batch": 12, "epochs": 1, "steps_per_epoch": 4, "critic_steps": 2, "templates": 4,
     "k": 3, "strengths": (0.5, 1.0), "attack_epochs": 1, "attack_steps": 4, "attack_versions": 1,
-    "inverted": 8, "least": 2, "critics": ("compact", "compact"), "critic_patients": 8, "critic_restart": 1,
-    "fresh_steps": 2, "device": "cpu",
+    "inverted": 8, "least": 2, "critics": ("compact", "compact"), "critic_patients": 8, "fresh_steps": 2,
+    "device": "cpu",
 }  # fmt: skip
 
 
