@@ -14,7 +14,8 @@ rewriting:
 * **Pixels.** Pixel data must be equal byte for byte; what a network has changed must be what was encoded
   anew, and described as such (:mod:`deid.dicom.verify_pixels`).
 * **Code streams.** Comments of compressed pixel data are searched like text fields, the rest of it for
-  identifiers of eight characters or more, and for those in twelve readable ones in a row.
+  identifiers of eight characters or more, and for those in twelve readable ones in a row; so is native pixel
+  data behind the last frame.
 
 An encapsulated document that the user keeps is not searched; such a file says that identity is not removed.
 
@@ -39,7 +40,13 @@ from deid.dicom.marks import OUR_TAGS
 from deid.dicom.part10 import Part10
 from deid.dicom.risk import ENCAPSULATED_DOCUMENT, PIXEL_TAGS
 from deid.dicom.values import CODES, DATE_VRS, TEXT_VRS, codecs_of, decode, is_plain_ascii, is_well_known
-from deid.dicom.verify_pixels import TELLING, check_new_pixels, compare_pixels, release_pages
+from deid.dicom.verify_pixels import (
+    TELLING,
+    behind_the_image,
+    check_new_pixels,
+    compare_pixels,
+    release_pages,
+)
 
 _CHARSET = 0x00080005
 _CHANCE_VRS = frozenset({"DS", "IS", "UI"}) | DATE_VRS
@@ -116,6 +123,7 @@ class Verifier:
         else:
             compare_pixels(source, written)
             self._search_code_streams(written)
+            self._search_noise(behind_the_image(source), "behind the pixels")
 
     def _search_raw(self, written: Part10) -> None:
         """Search everything but pixel data and file meta information, which is all of our own making."""
@@ -143,18 +151,17 @@ class Verifier:
                 if kind is not None:
                     raise Held(f"verification: {kind} in a comment of the compressed pixel data")
             for window in range(element.start, element.stop, _WINDOW):
-                self._search_noise(
-                    body[max(element.start, window - _OVERLAP) : min(window + _WINDOW, element.stop)]
-                )
+                begin, end = max(element.start, window - _OVERLAP), min(window + _WINDOW, element.stop)
+                self._search_noise(body[begin:end], "in the compressed pixel data")
                 release_pages(body)
 
-    def _search_noise(self, data: bytes) -> None:
+    def _search_noise(self, data: bytes, place: str) -> None:
         runs = readable(data)
         for low, high, kind in self._known.find_raw(runs):
             around = (runs.find(b"\n", high) % (len(runs) + 1)) - (runs.rfind(b"\n", 0, low) + 1)
             # noise of few values may spell any number, but no word
             if (high - low >= _LONG_HIT or around >= _LONG_RUN) and not runs[low:high].isdigit():
-                raise Held(f"verification: {kind} in the compressed pixel data")
+                raise Held(f"verification: {kind} {place}")
 
     def _is_own(self, body: Buffer, begin: int, element: Element) -> bool:
         """Whether what begins there is this tool's own text."""

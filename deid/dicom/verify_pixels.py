@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from mmap import MADV_DONTNEED, mmap
 from typing import Literal
 
@@ -17,6 +18,9 @@ from deid.dicom.risk import PIXEL_TAGS
 TELLING = OUTDATED | {IMAGE_TYPE, PHOTOMETRIC, PLANAR}
 """Attributes that :func:`check_new_pixels` asks for."""
 _PIECE = 1 << 20
+_FRAMES, _WHOLE = 0x00280008, (0x00280002, 0x00280010, 0x00280011, 0x00280100)
+_SIZES = frozenset({_FRAMES, *_WHOLE})
+"""Number of Frames; and Samples per Pixel, Rows, Columns, Bits Allocated: the bits of a frame."""
 
 
 def compare_pixels(source: Part10, written: Part10) -> None:
@@ -54,6 +58,25 @@ def _equal_but_for_comments(a: Buffer, before: Element, b: Buffer, after: Elemen
             return False
         at = stop
     return _equal(a, at, before.stop, b, at + shift, after.stop)
+
+
+def behind_the_image(source: Part10) -> bytes:
+    """What native pixel data holds beyond rows, columns, samples and frames, at most one MiB of it."""
+    found = next((e for e in source.elements if e.tag == PIXEL_DATA and e.items is None), None)
+    if found is None or is_compressed(found):
+        return b""
+    values = {e.tag: source.body[e.start : e.end] for e in source.elements if e.tag in _SIZES}
+    size = 1
+    order: Literal["little", "big"] = "little" if source.encoding.little else "big"
+    for tag in _WHOLE:
+        size *= int.from_bytes(values.get(tag, b"")[:2], order)
+    frames = values.get(_FRAMES, b"").strip(b" \0")
+    size *= int(frames) if frames.isdigit() and len(frames) < 10 else 1
+    start = found.start + (size + 7) // 8
+    if not size or start >= found.end:
+        return b""
+    stop = min(found.end, start + _PIECE)
+    return os.pread(source.fileno(), stop - start, start) if source.is_header else source.body[start:stop]
 
 
 def check_new_pixels(written: Part10, pixels: NewPixels) -> None:

@@ -155,3 +155,19 @@ def test_noise_that_spells_a_number_holds_nothing() -> None:
     source = image("rle", frame + b"\0" * (len(frame) % 2) + b"\1 {; 20471977 }\3")
     source.PatientID = "20471977"
     assert read(release(written(source))).PixelData == source.PixelData
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
+def test_a_name_behind_the_last_frame_holds_the_file(frames: int, syntax: str) -> None:
+    source = ct()
+    source.PatientName = "Xqtanaka^Ulrike"
+    source.file_meta.TransferSyntaxUID = syntax
+    source.NumberOfFrames = frames
+    source.PixelData = SAID[:32] * frames
+    assert SAID[:32] in release(written(source))  # pixels may be anything
+    source.PixelData += SAID
+    with pytest.raises(Held, match="behind the pixels"):
+        release(written(source))
+    source.PixelData = bytes(32 * frames) + b"\0\1" * 400
+    assert read(release(written(source))).PixelData == source.PixelData
