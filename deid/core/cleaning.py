@@ -65,6 +65,9 @@ _HEX = re.compile(
 )
 _MAC = re.compile(r"(?<![\w:])(?:[\da-f]{2}[:-]){5}[\da-f]{2}(?![\w:])")
 _UID = re.compile(r"(?<![\d.])(?:[0-2](?:\.\d{1,39}){5,}|2\.25\.\d{6,39})(?!\d)")
+_UID_ROOT = re.compile(r"1\.2\.\d{2,}\.|1\.3\.6\.1\.|2\.16\.\d{2,}\.")
+"""How UIDs begin that organisations were given; what begins otherwise is known by its length."""
+_SHORTEST_UID = 18
 _IP = re.compile(
     r"(?<![\w.])(?P<v4>(?:\d{1,3}\.){3}\d{1,3})(?::\d{2,5})?(?!\.?\w)"
     r"|(?<![\w:.])(?:[\da-f]{1,4}:){3,7}:?[\da-f]{1,4}(?![\w:])"
@@ -174,7 +177,8 @@ def _numbers(text: Text, hints: int) -> Iterator[Removal]:
         yield from _all(text, _LABELLED_PHONE)
     if folded.count(".") >= 2:
         for match in _UID.finditer(folded):
-            if len(match[0]) >= 18 and not match[0].startswith("1.2.840.10008."):
+            long = len(match[0]) >= _SHORTEST_UID or _UID_ROOT.match(match[0])
+            if long and not match[0].startswith("1.2.840.10008."):
                 yield *text.span(*match.span()), ""
     if folded.count(".") >= 3 or folded.count(":") >= 3:
         for match in _IP.finditer(folded):

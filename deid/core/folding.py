@@ -33,6 +33,9 @@ _EXPANDED = str.maketrans(
     }
 )
 _CONTRACTED = re.compile(r"([aou])e")
+_UNIT = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?|.", re.DOTALL)
+"""One character, or the two or three letters (jamo) of a Hangul syllable that is written apart."""
+_TO_HIRAGANA = {katakana: katakana - 0x60 for katakana in range(0x30A1, 0x30F7)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,19 @@ class Text:
         """The range of the source that a range of the folded text stands for."""
         if self.origin is None or start >= end:
             return start, end
-        return self.origin[start], self.origin[end - 1] + 1
+        return self.origin[start], _end(self.origin, end, len(self.source))
+
+
+def _end(origin: list[int], end: int, length: int) -> int:
+    """Where in the source a range of the folded text ends: combining marks belong to the letter before."""
+    behind = origin[end] if end < len(origin) else length
+    return max(behind, origin[end - 1] + 1)
 
 
 @functools.lru_cache(maxsize=8192)
 def _fold_character(character: str) -> str:
+    if len(character) > 1:
+        character = unicodedata.normalize("NFC", character)
     special = _SPECIAL.get(character) or _SPECIAL.get(character.casefold())
     if special is not None:
         return special
@@ -74,12 +85,14 @@ def _fold_character(character: str) -> str:
     if "\uac00" <= character <= "\ud7a3":
         return character
     parts = unicodedata.normalize("NFKD", character.casefold())
-    return "".join(part for part in parts if not unicodedata.combining(part)).casefold()
+    # marks are accents, and vowels of Thai and Indian scripts, which would cut words into letters
+    bare = "".join(part for part in parts if unicodedata.category(part)[0] != "M")
+    return bare.casefold().translate(_TO_HIRAGANA)
 
 
 def fold(text: str) -> str:
-    """Lower case, without accents and width; ``ß`` becomes ``ss``."""
-    return text.lower() if text.isascii() else "".join(map(_fold_character, text))
+    """Lower case, without accents and width; ``ß`` becomes ``ss``, katakana hiragana."""
+    return text.lower() if text.isascii() else "".join(map(_fold_character, _UNIT.findall(text)))
 
 
 def spelled_out(text: str) -> str:
@@ -116,17 +129,13 @@ def read(text: str) -> Text:
         return Text(text, folded, None, words, starts, ends)
     pieces: list[str] = []
     origin: list[int] = []
-    for place, character in enumerate(text):
-        piece = _fold_character(character)
+    for unit in _UNIT.finditer(text):
+        piece = _fold_character(unit[0])
         pieces.append(piece)
-        origin.extend([place] * len(piece))
+        origin.extend([unit.start()] * len(piece))
     folded = "".join(pieces)
     for match in _TOKEN.finditer(folded):
         words.append(match[0])
         starts.append(origin[match.start()])
-        # Combining marks after the last letter belong to it.
-        end = match.end()
-        ends.append(
-            origin[end] if end < len(origin) and origin[end] > origin[end - 1] else origin[end - 1] + 1
-        )
+        ends.append(_end(origin, match.end(), len(text)))
     return Text(text, folded, origin, words, starts, ends)

@@ -145,7 +145,7 @@ class Matcher:
                 yield starts[place], ends[place], Kind.DATE
             joined, last = word, place
             while True:
-                kind = self._numbers.get(joined.lstrip("0")) if len(joined) >= LONG else None
+                kind = self._numbers.get(joined.lstrip("0")) if len(joined) >= LONG - 1 else None
                 if kind is None and last == place + 2 and self._is_written_date(words[place : last + 1]):
                     kind = Kind.DATE
                 if kind is not None and not _inside_decimal(source, starts[place], ends[last]):

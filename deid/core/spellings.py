@@ -75,6 +75,8 @@ PARTICLES = frozenset(
 )
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _KANA = re.compile(r"[\u3040-\u30ff]+")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{4,}")
+"""A word in Thai, Lao, Burmese or Khmer, which are written without spaces between words."""
 _PARTS = re.compile(r"[,;^\r\n]+")
 _PLACEHOLDERS = frozenset(
     [
@@ -176,6 +178,8 @@ def _name_spellings(value: str) -> Iterator[Spelling]:
         if _CJK.search(group):
             yield from _ideographic_spellings([fold(part).replace(" ", "") for part in parts[:3]])
             continue
+        for part in parts[:3]:
+            yield from (((word,), Reach.ANYWHERE) for word in words_of(part) if _UNSPACED.fullmatch(word))
         if "^" not in group:
             family, comma, given = group.partition(",")
             if not comma:
@@ -221,6 +225,10 @@ def _combinations(family: tuple[str, ...], given: tuple[str, ...]) -> Iterator[S
     if not given:
         return
     first = given[0]
+    if len(given) > 1:
+        # Anne-Marie is also written Annemarie.
+        together = "".join(given)
+        yield (together,), reach_of(together)
     for names in ((first,), given):
         yield names + family, Reach.WORDS
         yield family + names, Reach.WORDS

@@ -32,6 +32,7 @@ from deid.dicom.values import codecs_of, decode
 _CHARSET = 0x00080005
 _CONTENT_SEQUENCE, _TEXT_VALUE = 0x0040A730, 0x0040A160
 _DIRECTORY_RECORDS = 0x00041220
+_ANY_OVERLAY, _OVERLAY_BIT_POSITION, _OVERLAY_DATA = 0xFFE1FFFF, 0x60000102, 0x60003000
 _TEXT_LIMIT = 1 << 14
 _SELDOM = frozenset({"CS", "LO", "PN", "SH", "UN"})
 """VRs of the attributes that need a closer look: character set, code, person name, unknown."""
@@ -121,6 +122,7 @@ def index_file(path: Path | str) -> DicomRecord:
 def _is_indexed(tag: int, vr: str) -> bool:
     """Whether the index looks at plain elements of a tag and VR."""
     looked_at = tag in _LOOKED_AT or tag in _CODED or tag in PIXEL_TAGS or tag == ENCAPSULATED_DOCUMENT
+    looked_at = looked_at or tag & _ANY_OVERLAY in (_OVERLAY_BIT_POSITION, _OVERLAY_DATA)
     return looked_at or vr in ("PN", "UN", "SQ") or tag in identifier_kinds()
 
 
@@ -147,7 +149,9 @@ def index_part10(source: Part10) -> DicomRecord:
         raise Held("unreadable: no SOP Class UID")
     if not instance:
         raise Held("unreadable: no SOP Instance UID")
-    risk, region, frames = assess(text, not top.keys().isdisjoint(PIXEL_TAGS), ENCAPSULATED_DOCUMENT in top)
+    has_pixels = not top.keys().isdisjoint(PIXEL_TAGS)
+    overlay = _is_overlay_in_pixels(body, top)
+    risk, region, frames = assess(text, has_pixels, ENCAPSULATED_DOCUMENT in top, overlay)
     found: Found = {}
     _collect(body, source.elements, charset, 0, found)
     return DicomRecord(
@@ -165,6 +169,12 @@ def index_part10(source: Part10) -> DicomRecord:
         of_device=tuple(sorted(found.get(Option.RETAIN_DEVICE_IDENTITY, ()))),
         of_institution=tuple(sorted(found.get(Option.RETAIN_INSTITUTION_IDENTITY, ()))),
     )
+
+
+def _is_overlay_in_pixels(body: Buffer, top: dict[int, Element]) -> bool:
+    """Whether an overlay has no data of its own, but a bit of the pixel data's (PS3.3 C.9.2, retired)."""
+    positions = (e for tag, e in top.items() if tag & _ANY_OVERLAY == _OVERLAY_BIT_POSITION)
+    return any(e.tag & 0xFFFF0000 | 0x3000 not in top and any(body[e.start : e.end]) for e in positions)
 
 
 def _meta_uid(source: Part10, meta: dict[int, Element], tag: int) -> str:

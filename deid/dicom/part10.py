@@ -10,6 +10,7 @@ import contextlib
 import io
 import mmap
 import os
+import re
 import tempfile
 import zlib
 from dataclasses import dataclass
@@ -52,7 +53,13 @@ _NATIVE = {
 }
 _UID_OF = {encoding: uid for uid, encoding in _NATIVE.items()}
 
+_KNOWN = re.compile(
+    r"1\.2\.840\.10008\.1(?:\.\d{1,3}){1,6}|1\.2\.840\.113619\.5\.2|1\.3\.46\.670589\.33\.1\.4\.1"
+)
+"""Transfer syntaxes of the standard, and the private ones of GE and Philips; others may say anything."""
 _TRANSFER_SYNTAX = 0x00020010
+_DELIMITER = 8
+"""Bytes of the delimiter behind fragments."""
 
 
 Closer = mmap.mmap | io.FileIO
@@ -187,8 +194,9 @@ def parse_part10(
         wanted: Which elements of the data set the caller looks at (:func:`deid.dicom.elements.walk`).
         size: Bytes of the file, where ``file`` is only its beginning.
     """
-    marked = file[128:132] == b"DICM"
-    start = 132 if marked else 0
+    bare = file[:4] == b"DICM"  # some writers leave out the preamble only
+    marked = bare or file[128:132] == b"DICM"
+    start = (4 if bare else 132) if marked else 0
     if not marked and not _plausible(file):
         raise NotDicom()
     end = len(file) if size is None else size
@@ -209,6 +217,8 @@ def parse_part10(
         if marked:
             raise
         raise NotDicom() from None
+    if declared is None and any(e.tag in PIXEL_TAGS and e.stop - e.end == _DELIMITER for e in elements):
+        raise Held("unreadable: compressed pixel data of an unknown transfer syntax")
     syntax = _true_syntax(declared, encoding)
     return Part10(file, body, elements, meta, syntax, encoding, deflated, start, end, closers)
 
@@ -229,7 +239,8 @@ def _plausible(file: Buffer) -> bool:
 def _declared_syntax(file: Buffer, meta: list[Element]) -> str | None:
     for element in meta:
         if element.tag == _TRANSFER_SYNTAX:
-            return file[element.start : element.end].strip(b" \0").decode("ascii", "replace") or None
+            syntax = file[element.start : element.end].strip(b" \0").decode("ascii", "replace")
+            return syntax if _KNOWN.fullmatch(syntax) else None
     return None
 
 

@@ -14,6 +14,7 @@ from deid.core.errors import Held
 from deid.core.files import strerror
 from deid.core.pseudonyms import Pseudonyms
 from deid.core.staging import FileRange
+from deid.dicom.codestream import blanked, identifying
 from deid.dicom.derived import (
     Derivation,
     PixelChange,
@@ -77,11 +78,21 @@ class PatientRelease:
         rewriter = self._rewriter(profile, derivation)
         pixels = change.pixels if change is not None else None
         pieces = rewriter.rewrite(source.body, source.elements, sop_class, added, pixels)
+        if change is None:
+            pieces = self._without_comments(source, pieces)
         shown = sop_class if is_well_known(sop_class) else self._pseudonyms.uid(sop_class)
         retained = Option.RETAIN_UIDS in self._profile.options
         instance = record.instance if retained else self._cleaner.uid(record.instance.encode()).decode()
         syntax = pixels.syntax if pixels is not None else source.syntax
         return Prepared(source, file_meta(shown, instance, syntax), pieces)
+
+    def _without_comments(self, source: Part10, pieces: list[Piece]) -> list[Piece]:
+        """The same pieces with blanks for what the code streams of compressed pixel data say of somebody."""
+        ranges = identifying(source.body, source.elements, self._cleaner.patient.known)
+        if not ranges:
+            return pieces
+        cut = (blanked(piece, ranges) if isinstance(piece, tuple) else (piece,) for piece in pieces)
+        return list(chain.from_iterable(cut))
 
     def _of_change(self, source: Part10, change: PixelChange) -> list[tuple[int, str, bytes]]:
         """Check that an image may be changed, and describe its new pixels."""

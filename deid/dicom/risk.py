@@ -12,6 +12,7 @@ from enum import StrEnum
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 BURNED_IN_ANNOTATION = 0x00280301
+_RECOGNIZABLE, _CONVERSION_TYPE = 0x00280302, 0x00080064
 ENCAPSULATED_DOCUMENT = 0x00420011
 _IMAGE_TYPE, _SOP_CLASS, _MODALITY = 0x00080008, 0x00080016, 0x00080060
 _BODY_PART, _NUMBER_OF_FRAMES = 0x00180015, 0x00280008
@@ -19,6 +20,7 @@ _DESCRIPTIONS = (0x00081030, 0x0008103E, 0x00181030, 0x00321060, 0x00400254, 0x0
 
 LOOKED_AT = frozenset(
     {_IMAGE_TYPE, _SOP_CLASS, _MODALITY, _BODY_PART, _NUMBER_OF_FRAMES, BURNED_IN_ANNOTATION, *_DESCRIPTIONS}
+    | {_RECOGNIZABLE, _CONVERSION_TYPE}
 )
 """Attributes that :func:`assess` asks for."""
 
@@ -31,6 +33,9 @@ _SECONDARY_CAPTURE = re.compile(re.escape(_STORAGE) + r"7(\.\d)?")
 _DOCUMENT = re.compile(re.escape(_STORAGE) + r"104\.\d+")
 _ULTRASOUND_OR_LIGHT = re.compile(re.escape(_STORAGE) + r"(3\.1|3|6|6\.1|6\.2|77\.\d+(\.\d+)*)")
 _OPHTHALMIC_MEASUREMENT = re.compile(re.escape(_STORAGE) + r"77\.1\.5\.(4|5|6|7|8)")
+_RT_IMAGE = _STORAGE + "481.1"
+_PAPER = frozenset({"DF", "DRW", "DV", "SD", "SI"})
+"""Conversion types (PS3.3 C.8.6.1) of film, video, paper and drawings, which show what stands on them."""
 _SLIDE = _STORAGE + "77.1.6"
 _CRANIOFACIAL = _STORAGE + "13.1.2"
 _VOLUME_MODALITIES = frozenset({"CT", "MR", "PT"})
@@ -65,20 +70,26 @@ class Risk(StrEnum):
 
     DECLARED = "burned-in text: the header declares it"
     MODALITY = "burned-in text: ultrasound, visible-light and unknown kinds of image often carry it"
+    OVERLAY = "burned-in text: an overlay lies in unused bits of the pixel data"
+    SCANNED = "burned-in text: scanned film, paper or video"
     CAPTURE = "burned-in text: secondary capture or saved screen"
     SLIDE_LABEL = "burned-in text: slide label or overview"
+    RECOGNIZABLE = "face: the header declares recognizable features"
     FACE = "face: volume of the head or neck"
     FACE_UNKNOWN = "face: volume of an unknown region"
     DOCUMENT = "document: its content cannot be cleaned yet"
 
 
-def assess(text: Callable[[int], str], has_pixels: bool, has_document: bool) -> tuple[Risk | None, str, int]:
+def assess(
+    text: Callable[[int], str], has_pixels: bool, has_document: bool, has_overlay: bool = False
+) -> tuple[Risk | None, str, int]:
     """Judge one instance.
 
     Args:
         text: Returns the stripped value of a top-level attribute, empty if it is missing.
         has_pixels: The data set holds pixel data.
         has_document: The data set holds an encapsulated document.
+        has_overlay: An overlay lies in bits of the pixel data.
 
     Returns:
         The risk (None if there is none), the region (``head``, ``other``, ``unknown``; empty for what is no
@@ -92,7 +103,9 @@ def assess(text: Callable[[int], str], has_pixels: bool, has_document: bool) -> 
         return Risk.DOCUMENT, "", frames
     if not has_pixels:
         return None, "", 0
-    risk = _text_risk(text, sop_class, modality)
+    risk = _text_risk(text, sop_class, modality) or (Risk.OVERLAY if has_overlay else None)
+    if risk is None and text(_RECOGNIZABLE).upper() not in ("", "NO"):
+        risk = Risk.RECOGNIZABLE
     if risk is not None:
         return risk, "", frames
     if modality not in _VOLUME_MODALITIES and sop_class not in _VOLUME_CLASSES:
@@ -107,6 +120,8 @@ def _text_risk(text: Callable[[int], str], sop_class: str, modality: str) -> Ris
         return Risk.DECLARED
     if sop_class == _SLIDE or modality == "SM":
         return Risk.SLIDE_LABEL if "LABEL" in image_type or "OVERVIEW" in image_type else None
+    if text(_CONVERSION_TYPE).upper() in _PAPER and sop_class != _RT_IMAGE:
+        return Risk.SCANNED
     if _SECONDARY_CAPTURE.fullmatch(sop_class) or _SCREEN.search(image_type):
         return Risk.CAPTURE
     if _OPHTHALMIC_MEASUREMENT.fullmatch(sop_class) or sop_class in _VOLUME_CLASSES:

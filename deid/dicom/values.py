@@ -354,7 +354,7 @@ def codecs_of(specific_character_set: bytes) -> tuple[str, ...]:
 
     try:
         return tuple(convert_encodings(names))
-    except LookupError:
+    except (LookupError, ValueError):  # the latter for a NUL in a name
         return ("iso8859",)
 
 

@@ -13,6 +13,9 @@ rewriting:
 * **UIDs.** No instance UID of the source may stand in the output, unless the profile keeps UIDs.
 * **Pixels.** Pixel data must be equal byte for byte; what a network has changed must be what was encoded
   anew, and described as such (:mod:`deid.dicom.verify_pixels`).
+* **Code streams.** Comments of compressed pixel data are searched like text fields, the rest of it for
+  identifiers of eight characters or more, and for those in twelve readable ones in a row; so is native pixel
+  data behind the last frame.
 
 An encapsulated document that the user keeps is not searched; such a file says that identity is not removed.
 
@@ -29,18 +32,28 @@ from dataclasses import dataclass
 
 from deid.core.errors import Held
 from deid.core.identifiers import Kind, KnownIdentifiers
+from deid.core.rawsearch import readable
+from deid.dicom.codestream import comments, is_compressed, words
 from deid.dicom.derived import OwnWords, PixelChange
 from deid.dicom.elements import Buffer, Element, walk
 from deid.dicom.marks import OUR_TAGS
 from deid.dicom.part10 import Part10
 from deid.dicom.risk import ENCAPSULATED_DOCUMENT, PIXEL_TAGS
 from deid.dicom.values import CODES, DATE_VRS, TEXT_VRS, codecs_of, decode, is_plain_ascii, is_well_known
-from deid.dicom.verify_pixels import TELLING, check_new_pixels, compare_pixels, release_pages
+from deid.dicom.verify_pixels import (
+    TELLING,
+    behind_the_image,
+    check_new_pixels,
+    compare_pixels,
+    release_pages,
+)
 
 _CHARSET = 0x00080005
 _CHANCE_VRS = frozenset({"DS", "IS", "UI"}) | DATE_VRS
 _LABEL = re.compile(rb"[A-Z][A-Z2-7]{15}")
 """What a keyed pseudonym looks like (:class:`deid.core.pseudonyms.Pseudonyms`)."""
+_LONG_HIT, _LONG_RUN = 8, 12
+"""Characters of an identifier, and of the readable bytes around it, that noise does not spell by chance."""
 _WINDOW = 4 << 20
 _OVERLAP = 512
 _DUMMY_DATES = {"DA": b"19000101", "DT": b"19000101000000", "TM": b"000000"}
@@ -109,6 +122,8 @@ class Verifier:
             check_new_pixels(written, change.pixels)
         else:
             compare_pixels(source, written)
+            self._search_code_streams(written)
+            self._search_noise(behind_the_image(source), "behind the pixels")
 
     def _search_raw(self, written: Part10) -> None:
         """Search everything but pixel data and file meta information, which is all of our own making."""
@@ -126,6 +141,27 @@ class Verifier:
                 continue
             if not _is_chance(body, begin, end, element) and not self._is_own(body, begin, element):
                 raise Held(f"verification: {kind} in the written bytes")
+
+    def _search_code_streams(self, written: Part10) -> None:
+        """Search compressed pixel data, also behind the end of the image and in fragments that hold none."""
+        body = written.body
+        for element in filter(is_compressed, written.elements):
+            for start, stop, _ in comments(body, element):
+                kind = self._known.residue(words(body, start, stop))
+                if kind is not None:
+                    raise Held(f"verification: {kind} in a comment of the compressed pixel data")
+            for window in range(element.start, element.stop, _WINDOW):
+                begin, end = max(element.start, window - _OVERLAP), min(window + _WINDOW, element.stop)
+                self._search_noise(body[begin:end], "in the compressed pixel data")
+                release_pages(body)
+
+    def _search_noise(self, data: bytes, place: str) -> None:
+        runs = readable(data)
+        for low, high, kind in self._known.find_raw(runs):
+            around = (runs.find(b"\n", high) % (len(runs) + 1)) - (runs.rfind(b"\n", 0, low) + 1)
+            # noise of few values may spell any number, but no word
+            if (high - low >= _LONG_HIT or around >= _LONG_RUN) and not runs[low:high].isdigit():
+                raise Held(f"verification: {kind} {place}")
 
     def _is_own(self, body: Buffer, begin: int, element: Element) -> bool:
         """Whether what begins there is this tool's own text."""
