@@ -45,6 +45,7 @@ _LOOKED_AT = (
     }
 )
 _CODED = CODE_ATTRIBUTES | {0x00080102}
+_NO_PLANE = Plane("", None, 0)
 Pair = tuple[str, str]
 """Kind and value of an identifier, plain, because a tree has millions of them."""
 Found = dict[Option | None, set[Pair]]
@@ -150,15 +151,6 @@ def index_part10(source: Part10) -> DicomRecord:
             return ""
         return decode(body[element.start : element.end], charset).strip(" \0")
 
-    def short(tag: int) -> int:
-        assert tag in _LOOKED_AT
-        element = top.get(tag)
-        if element is None or element.end - element.start != 2:
-            return -1
-        return int.from_bytes(
-            body[element.start : element.end], "little" if source.encoding.little else "big"
-        )
-
     if _DIRECTORY_RECORDS in top:
         raise Skipped("DICOMDIR: it would not match the output")
     meta = {element.tag: element for element in source.meta}
@@ -169,8 +161,9 @@ def index_part10(source: Part10) -> DicomRecord:
     if not instance:
         raise Held("unreadable: no SOP Instance UID")
     risk, region, frames = assess(text, not top.keys().isdisjoint(PIXEL_TAGS), ENCAPSULATED_DOCUMENT in top)
-    sliced = frames == 1 and is_slice(sop_class, text(0x00080060))
-    plane = plane_of(text, short) if sliced else Plane("", None, 0)
+    modality = text(0x00080060)
+    sliced = frames == 1 and is_slice(sop_class, modality)
+    plane = plane_of(top, body, little=source.encoding.little) if sliced else _NO_PLANE
     found: Found = {}
     _collect(body, source.elements, charset, 0, found)
     return DicomRecord(
@@ -179,12 +172,14 @@ def index_part10(source: Part10) -> DicomRecord:
         series=text(0x0020000E),
         instance=instance,
         sop_class=sop_class,
-        modality=text(0x00080060),
+        modality=modality,
         accession=text(0x00080050),
         risk=risk,
         region=region,
         frames=frames,
-        **plane._asdict(),
+        stack=plane.stack,
+        place=plane.place,
+        number=plane.number,
         identifiers=tuple(sorted(found.get(None, ()))),
         of_device=tuple(sorted(found.get(Option.RETAIN_DEVICE_IDENTITY, ()))),
         of_institution=tuple(sorted(found.get(Option.RETAIN_INSTITUTION_IDENTITY, ()))),

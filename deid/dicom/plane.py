@@ -6,24 +6,30 @@ Whatever the headers say, nothing fails here: what is not valid counts as not st
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import NamedTuple
 
-_SOP_CLASS, _IMAGE_TYPE, _MODALITY = 0x00080016, 0x00080008, 0x00080060
-_INSTANCE_NUMBER, _FRAME_OF_REFERENCE = 0x00200013, 0x00200052
-_POSITION, _ORIENTATION = 0x00200032, 0x00200037
-_PHOTOMETRIC = 0x00280004
-_SIZES = (0x00280002, 0x00280010, 0x00280011, 0x00280100, 0x00280103)
-"""Samples per Pixel, Rows, Columns, Bits Allocated, Pixel Representation: unsigned shorts."""
+from deid.dicom.elements import Buffer, Element
+
+_INSTANCE_NUMBER, _POSITION, _ORIENTATION = 0x00200013, 0x00200032, 0x00200037
+_TEXTS = (0x00080016, 0x00080060, 0x00080008, 0x00280004, 0x00200052)
+"""SOP Class UID, Modality, Image Type, Photometric Interpretation, Frame of Reference UID."""
+_SHORTS = (0x00280002, 0x00280010, 0x00280011, 0x00280100, 0x00280103)
+"""Samples per Pixel, Rows, Columns, Bits Allocated, Pixel Representation."""
+_ASKED_FOR = (_INSTANCE_NUMBER, _POSITION, _ORIENTATION, *_TEXTS, *_SHORTS)
 _ROUNDED = 2
 """Decimals of a direction; planes that differ by less are parallel."""
+_LONGEST = 1 << 10  # bytes of a value that are looked at
+_LONGEST_INTEGER = 12  # characters of an IS value
+_REMEMBERED = 1 << 12
 
-PLANE_TAGS = frozenset(
-    {_IMAGE_TYPE, _INSTANCE_NUMBER, _FRAME_OF_REFERENCE, _POSITION, _ORIENTATION, _PHOTOMETRIC, *_SIZES}
-)
-"""Attributes that :func:`plane_of` asks for beside those of the risk assessment."""
+PLANE_TAGS = frozenset(_ASKED_FOR)
+"""Attributes that :func:`plane_of` asks for."""
+
+Direction = tuple[float, float, float]
 
 
 class Plane(NamedTuple):
@@ -42,39 +48,53 @@ class Plane(NamedTuple):
     number: int
 
 
-def plane_of(text: Callable[[int], str], short: Callable[[int], int]) -> Plane:
+def plane_of(top: Mapping[int, Element], body: Buffer, *, little: bool) -> Plane:
     """Read the plane of one single-frame slice.
 
     Args:
-        text: Returns the stripped value of a top-level attribute, empty if it is missing.
-        short: Returns its value as an unsigned short, -1 if it is missing or has another length.
+        top: Its top-level elements by tag, with those of :data:`PLANE_TAGS` that it has.
+        body: What their offsets point into.
+        little: Numbers are little endian.
     """
-    directions, position = _numbers(text(_ORIENTATION), 6), _numbers(text(_POSITION), 3)
+    raw = [
+        body[element.start : element.end] if element and element.end - element.start <= _LONGEST else b""
+        for element in map(top.get, _ASKED_FOR)
+    ]
+    stack, normal = _shared(little, *raw[2:])
+    number, position, place = raw[0].strip(b" \0"), _numbers(raw[1], 3), None
+    if normal is not None and position:
+        place = normal[0] * position[0] + normal[1] * position[1] + normal[2] * position[2]
+        place = place if math.isfinite(place) else None
+    is_number = number.isdigit() and len(number) <= _LONGEST_INTEGER
+    return Plane(stack, place, int(number) if is_number else 0)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)  # nearly all slices of a series have the same
+def _shared(little: bool, orientation: bytes, *kind: bytes) -> tuple[str, Direction | None]:
+    """The stack by what its slices have in common, and the normal of their planes."""
+    directions = _numbers(orientation, 6)
     turned = [round(value, _ROUNDED) + 0.0 for value in directions]  # + 0.0: there is one zero only
-    kind = (*(text(tag).upper() for tag in (_SOP_CLASS, _MODALITY, _IMAGE_TYPE, _PHOTOMETRIC)),)
-    described = repr((text(_FRAME_OF_REFERENCE), turned, kind, [short(tag) for tag in _SIZES]))
-    number = text(_INSTANCE_NUMBER)
-    return Plane(
-        hashlib.sha256(described.encode("utf-8", "surrogatepass")).hexdigest()[:16],
-        _along_normal(directions, position),
-        int(number) if number.isdecimal() and len(number) <= 12 else 0,
-    )
+    texts = [value.strip(b" \0").upper() for value in kind[: len(_TEXTS)]]
+    shorts = [int.from_bytes(value, "little" if little else "big") for value in kind[len(_TEXTS) :]]
+    described = repr((turned, texts, shorts)).encode("ascii")
+    return hashlib.sha256(described).hexdigest()[:16], _normal(directions)
 
 
-def _along_normal(directions: list[float], position: list[float]) -> float | None:
-    if not directions or not position:
+def _normal(directions: list[float]) -> Direction | None:
+    if not directions:
         return None
     (a, b, c), (d, e, f) = directions[:3], directions[3:]
     normal = (b * f - c * e, c * d - a * f, a * e - b * d)
     length = math.hypot(*normal)
-    place = sum(one * other for one, other in zip(normal, position, strict=True)) / length if length else 0.0
-    return place if length and math.isfinite(place) else None
+    if not 0 < length < math.inf:
+        return None
+    return normal[0] / length, normal[1] / length, normal[2] / length
 
 
-def _numbers(value: str, count: int) -> list[float]:
+def _numbers(value: bytes, count: int) -> list[float]:
     """The numbers of a value, none where there are not as many or one is no finite number."""
     try:
-        numbers = [float(part) for part in value.split("\\")]
+        numbers = [float(part) for part in value.strip(b" \0").split(b"\\")]
     except ValueError:
         return []
     return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else []

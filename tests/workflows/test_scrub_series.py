@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import sys
 from json import loads
 
 import numpy as np
@@ -240,6 +241,16 @@ def test_the_journal_names_no_value_of_the_source(scrub, tool, head):
     assert set(found[0]) == {"id", "modality", "verdict"}
     uid = pydicom.dcmread(files(head)[0]).SeriesInstanceUID
     assert uid not in journal.read_bytes().decode("latin-1")
+
+
+def test_headers_that_no_model_covers_need_no_network(copy, models, monkeypatch):
+    monkeypatch.setitem(sys.modules, "deid.workflows.scrub.frames", None)
+    path = files(copy)[0]
+    change(path, BodyPartExamined="KNEE")
+    folder, stat = models / "heads", path.stat()
+    verdicts = Verdicts([(folder, read_record(folder))], lambda _: pytest.fail("no network is needed"))
+    found = verdicts.of(Stack(b"1", "MR", ((path, stat.st_size, stat.st_mtime_ns),)))
+    assert found == "no model for this body part"
 
 
 def test_files_that_changed_or_cannot_be_read_give_no_verdict(head, models, tmp_path):

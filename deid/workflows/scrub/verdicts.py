@@ -107,8 +107,6 @@ class Verdicts:
         return found
 
     def _judge(self, stack: Stack) -> Verdict | str:
-        from deid.workflows.scrub.frames import look_at_series
-
         _check_unchanged(stack)
         slices = _Slices(stack)
         if not slices.facts:
@@ -119,6 +117,8 @@ class Verdicts:
         slices.decode()
         if slices.unsupported:
             return slices.unsupported
+        from deid.workflows.scrub.frames import look_at_series  # it loads torch, which no header needs
+
         series = look_at_series(
             self._scrubber(chosen.folder), chosen.record.input, slices.look, slices.everything
         )
