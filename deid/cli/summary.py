@@ -32,7 +32,7 @@ def print_summary(summary: Summary, *, dry_run: bool) -> None:
         console.print(f"         weaker than the standard: {row}", markup=False)
     for level, words in summary.levels().items():
         console.print(f"{level:>24}: {words}", markup=False)
-    for line in _likeness(summary):
+    for line in (*summary.series_lines(), *_likeness(summary)):
         console.print(f"         {line}", markup=False)
     rate = summary.released / max(summary.seconds.get("write", 0.0), 1e-9)
     phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in summary.seconds.items())

@@ -24,8 +24,9 @@ from deid.dicom.identifying import (
 )
 from deid.dicom.identity import identity_of
 from deid.dicom.part10 import Part10, open_part10
+from deid.dicom.plane import PLANE_TAGS, Plane, plane_of
 from deid.dicom.profile import Option
-from deid.dicom.risk import ENCAPSULATED_DOCUMENT, LOOKED_AT, PIXEL_TAGS, Risk, assess
+from deid.dicom.risk import ENCAPSULATED_DOCUMENT, LOOKED_AT, PIXEL_TAGS, Risk, assess, is_slice
 from deid.dicom.structured import concepts
 from deid.dicom.values import codecs_of, decode
 
@@ -36,11 +37,16 @@ _ANY_OVERLAY, _OVERLAY_BIT_POSITION, _OVERLAY_DATA = 0xFFE1FFFF, 0x60000102, 0x6
 _TEXT_LIMIT = 1 << 14
 _SELDOM = frozenset({"CS", "LO", "PN", "SH", "UN"})
 """VRs of the attributes that need a closer look: character set, code, person name, unknown."""
-_LOOKED_AT = LOOKED_AT | {
-    *(_CHARSET, _TEXT_VALUE, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E),
-    *(0x00100020, 0x00100021, 0x00080050, 0x00080060),
-}
+_LOOKED_AT = (
+    LOOKED_AT
+    | PLANE_TAGS
+    | {
+        *(_CHARSET, _TEXT_VALUE, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E),
+        *(0x00100020, 0x00100021, 0x00080050, 0x00080060),
+    }
+)
 _CODED = CODE_ATTRIBUTES | {0x00080102}
+_NO_PLANE = Plane("", None, 0)
 Pair = tuple[str, str]
 """Kind and value of an identifier, plain, because a tree has millions of them."""
 Found = dict[Option | None, set[Pair]]
@@ -63,6 +69,10 @@ class DicomRecord:
         risk: What may hold identity outside the header; None if nothing is known to.
         region: ``head``, ``other`` or ``unknown``.
         frames: Number of Frames, 1 for single-frame images, 0 without pixels.
+        stack: Equal for the slices of a series that make one volume, a file each (see
+            :class:`deid.dicom.plane.Plane`); empty for what is no such slice.
+        place: Position of such a slice along the normal of its plane, in mm; None where nothing says it.
+        number: Its Instance Number; 0 where it is missing.
         identifiers: Kind and value of everything that must not survive.
         of_device: The same for devices, which Retain Device Identity keeps.
         of_institution: The same for institutions, which Retain Institution Identity keeps.
@@ -78,6 +88,9 @@ class DicomRecord:
     risk: Risk | None
     region: str
     frames: int
+    stack: str = ""
+    place: float | None = None
+    number: int = 0
     identifiers: tuple[Pair, ...] = ()
     of_device: tuple[Pair, ...] = ()
     of_institution: tuple[Pair, ...] = ()
@@ -152,6 +165,9 @@ def index_part10(source: Part10) -> DicomRecord:
     has_pixels = not top.keys().isdisjoint(PIXEL_TAGS)
     overlay = _is_overlay_in_pixels(body, top)
     risk, region, frames = assess(text, has_pixels, ENCAPSULATED_DOCUMENT in top, overlay)
+    modality = text(0x00080060)
+    sliced = frames == 1 and is_slice(sop_class, modality)
+    plane = plane_of(top, body, little=source.encoding.little) if sliced else _NO_PLANE
     found: Found = {}
     _collect(body, source.elements, charset, 0, found)
     return DicomRecord(
@@ -160,11 +176,14 @@ def index_part10(source: Part10) -> DicomRecord:
         series=text(0x0020000E),
         instance=instance,
         sop_class=sop_class,
-        modality=text(0x00080060),
+        modality=modality,
         accession=text(0x00080050),
         risk=risk,
         region=region,
         frames=frames,
+        stack=plane.stack,
+        place=plane.place,
+        number=plane.number,
         identifiers=tuple(sorted(found.get(None, ()))),
         of_device=tuple(sorted(found.get(Option.RETAIN_DEVICE_IDENTITY, ()))),
         of_institution=tuple(sorted(found.get(Option.RETAIN_INSTITUTION_IDENTITY, ()))),

@@ -114,6 +114,13 @@ def assess(
     return (Risk.FACE if region == "head" else None), region, frames
 
 
+def is_slice(sop_class: str, modality: str) -> bool:
+    """Whether images of a kind are cross-sections: CT, MR, PT, and no picture of a screen or of paper."""
+    if _SECONDARY_CAPTURE.fullmatch(sop_class):
+        return False
+    return modality.upper() in _VOLUME_MODALITIES or sop_class in _VOLUME_CLASSES
+
+
 def _text_risk(text: Callable[[int], str], sop_class: str, modality: str) -> Risk | None:
     image_type = text(_IMAGE_TYPE).upper()
     if text(BURNED_IN_ANNOTATION).upper() not in ("", "NO"):

@@ -29,8 +29,11 @@ def without_false_padding(parts: Parts) -> Parts:
     Args:
         parts: Gives the parts of one object.
     """
-    if _is_flat(parts()):
-        return parts
+    return parts if is_flat(parts()) else without_padding(parts)
+
+
+def without_padding(parts: Parts) -> Parts:
+    """The parts of an object as if its header declared no padding."""
 
     def unpadded() -> Iterator[Image]:
         return (replace(image, padding=None) for image in parts())
@@ -38,7 +41,8 @@ def without_false_padding(parts: Parts) -> Parts:
     return unpadded
 
 
-def _is_flat(parts: Iterable[Image]) -> bool:
+def is_flat(parts: Iterable[Image]) -> bool:
+    """Whether what is called padding is a flat background in each frame, or there is none."""
     for image in parts:
         if image.padding is None or image.padding[0] == image.padding[1]:
             return True

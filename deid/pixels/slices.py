@@ -83,18 +83,18 @@ class SliceChoice:
         return dataclasses.asdict(self)
 
 
-def choose_slices(occupancy: NDArray[np.floating], rule: SliceRule) -> SliceChoice:
+def choose_slices(filled: NDArray[np.floating], rule: SliceRule) -> SliceChoice:
     """Apply the rule.
 
     Args:
-        occupancy: `[frame]`, share of each frame's pixels above 0.1.
+        filled: `[frame]`, :func:`occupancy` of each frame.
         rule: The rule.
     """
-    of = len(occupancy)
+    of = len(filled)
     if rule.count is None or of == 1:
         return SliceChoice(rule, tuple(range(of)), of)
-    (filled,) = np.nonzero(occupancy >= _FILLED * occupancy.max())
-    first, length = int(filled[0]), int(filled[-1] - filled[0] + 1)
+    (there,) = np.nonzero(filled >= least_occupancy(filled))
+    first, length = int(there[0]), int(there[-1] - there[0] + 1)
     span = length * rule.middle
     begin = first + (length - span) / 2
     places = begin + (np.arange(rule.count) + 0.5) * span / rule.count
@@ -113,9 +113,20 @@ def network_slices(
         range of the whole object.
     """
     found = measure_range(parts(), intensity)
-    occupancy = [(apply_range(part, found) > _INK).mean(axis=(1, 2)) for part in parts()]
-    choice = choose_slices(np.concatenate(occupancy), rule)
+    filled = np.concatenate([occupancy(apply_range(part, found)) for part in parts()])
+    choice = choose_slices(filled, rule)
     return _taken(parts(), choice, found), choice, found
+
+
+def occupancy(unit: NDArray[np.float32]) -> NDArray[np.floating]:
+    """Share of the pixels above 0.1 in each frame of `[frame, row, column]`."""
+    shares: NDArray[np.floating] = (unit > _INK).mean(axis=(1, 2))
+    return shares
+
+
+def least_occupancy(filled: NDArray[np.floating]) -> float:
+    """Of the :func:`occupancy` of a volume's frames, what a frame has at least that is not empty."""
+    return float(_FILLED * filled.max())
 
 
 def _taken(parts: Iterable[Image], choice: SliceChoice, found: NetworkRange) -> Iterator[NDArray[np.float32]]:

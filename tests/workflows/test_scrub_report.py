@@ -30,6 +30,7 @@ SCHEMA = {
     "levels": dict,
     "identity_removed": dict,
     "identity_not_removed": dict,
+    "identity_series": list,
     "library_messages": dict,
     "seconds": dict,
     "bytes_written": int,

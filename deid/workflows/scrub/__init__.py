@@ -25,15 +25,15 @@ from deid.dicom.claims import weaker_rows
 from deid.dicom.profile import Option, Profile
 from deid.dicom.recipe import Recipe, load_recipe, preset_recipe
 from deid.workflows.scrub.differences import DifferenceFile
-from deid.workflows.scrub.formats import subject_map
-from deid.workflows.scrub.identity import APPLIED
+from deid.workflows.scrub.formats import INDEX, subject_map
+from deid.workflows.scrub.identity import APPLIED, how
 from deid.workflows.scrub.identity_setup import IdentitySetup, identity_setup
 from deid.workflows.scrub.indexing import Found, Indexer
 from deid.workflows.scrub.inputs import Inputs, check_inputs
 from deid.workflows.scrub.options import ScrubOptions
 from deid.workflows.scrub.ownership import check_no_stranger, check_output
 from deid.workflows.scrub.planning import Planner
-from deid.workflows.scrub.summary import Summary, how
+from deid.workflows.scrub.summary import Summary
 from deid.workflows.scrub.writable import check_writable
 from deid.workflows.scrub.writing import Setup, Written, finish_writing, lost_batch, parts_of, write_batch
 
@@ -120,7 +120,8 @@ class _Run:
         summary, options = self._summary, self._options
         summary.profile = profile.name
         summary.weaker_because |= set(weaker_rows(profile))
-        reads = {"version": __version__, "patient_map": self._patients.digest, "home": self._inputs.home}
+        reads = {"version": __version__, "index": INDEX, "patient_map": self._patients.digest}
+        reads["home"] = self._inputs.home
         roots = {"input": str(options.source or ""), "home": self._inputs.home, "out": str(options.out)}
         number = self._journal.start_run(reads, roots, self._setup.context.hex())
         with self._timed("index"):
@@ -167,6 +168,7 @@ class _Run:
             setup.context,
             profile.options,
             self._decided,
+            setup.identity.stacked,
         )
         tasks = ((setup, batch) for batch in planner.batches())
         batches = map_batches(write_batch, tasks, self._options.jobs, parts_of, lost_batch)

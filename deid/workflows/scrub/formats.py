@@ -14,6 +14,8 @@ from deid.nifti.scrub import HEAD_BYTES, classify, identity_of
 from deid.workflows.scrub.inputs import relative_of
 
 DICOM, NIFTI = "dicom", "nifti"
+INDEX = "2"
+"""Version of what the index keeps of an input; an index of another one is made anew."""
 Record = DicomRecord | NiftiRecord
 
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from deid.core.coverage import ImageFacts, uncovered
 from deid.core.draws import normal_values
 from deid.core.errors import Held, UsageError
-from deid.core.model_card import ModelRecord, read_record
+from deid.core.model_card import read_record
 from deid.core.review_store import ReviewStore
 from deid.dicom.index import DicomRecord
 from deid.nifti.index import NiftiRecord
 from deid.nifti.kinds import FileKind
 from deid.workflows.scrub.identity_setup import IdentitySetup
 from deid.workflows.scrub.options import Identity
+from deid.workflows.scrub.stacks import Stack
 from deid.workflows.scrub.units import Unit
+from deid.workflows.scrub.verdicts import Chosen, Verdict, Verdicts, covering
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
     from deid.dicom.derived import PixelChange
     from deid.networks.scrubber import Scrubber
     from deid.nifti.volume import NewVoxels
-    from deid.workflows.scrub.frames import Frames, Shown
+    from deid.workflows.scrub.frames import Frames, Series, Shown
     from deid.workflows.scrub.proof import Proof
 
 APPLIED, NOT_APPLIED = "identity", "identity_not_applied"
 """Keys of an outcome's details: what was done to its pixels, or why nothing was."""
+SERIES = "identity_series"
+"""Key of an outcome's details: the series that it was judged with (a token, its modality) and the verdict."""
 NO_NIFTI_MODALITY = "neither name nor sidecar of the NIfTI volume says of what modality it is"
 NIFTI_WORDS = "voxels: written in their own type"
 NIFTI_SERIES = "NIfTI file of several volumes"
@@ -43,6 +46,11 @@ NO_MODALITY = "no model for this modality"
 UNUSABLE = "identity: a model cannot be loaded; import it again"
 RETAINED_UIDS = "the recipe retains UIDs, which a changed image may not keep"
 _KEPT_DECODED = 256 << 20
+
+
+def how(model: str, strength: float) -> str:
+    """By what an image was changed, in the words of the summary."""
+    return f"{model}, strength {strength:g}"
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,7 @@ class IdentityStep:
         self._records = [(each, read_record(each)) for each in setup.anonymizers]
         self._scrubbers: dict[Path, Scrubber] = {}
         self._proofs: dict[Path, Proof] = {}
+        self._verdicts = Verdicts(self._records, self._scrubber)
 
     @contextmanager
     def treated(self, unit: Unit, record: DicomRecord, folder: Path) -> Iterator[Treated]:
@@ -92,12 +101,18 @@ class IdentityStep:
         if self._setup.mode is Identity.OFF or not record.frames:
             yield Treated()
             return
-        chosen = self._choose(unit, record)
-        if isinstance(chosen, str):
-            yield self.not_applied(chosen)
+        verdict = self._verdicts.of(unit.stack) if unit.stack else None
+        if isinstance(verdict, str):
+            yield self._of_series(self.not_applied(verdict), unit.stack, verdict)
             return
+        chosen = self._choose(unit, record, verdict)
+        if isinstance(chosen, str):
+            yield self._of_series(self.not_applied(chosen), unit.stack, verdict)
+            return
+        series = verdict.series if verdict else None
         with TemporaryFile(dir=folder) as stream:
-            yield self._change(unit, record, *chosen, stream)
+            treated = self._change(unit, record, *chosen, series, stream)
+            yield self._of_series(treated, unit.stack, verdict)
 
     def treated_volume(self, unit: Unit, record: NiftiRecord) -> Treated:
         """Change the voxels of a NIfTI volume, if a model covers it.
@@ -113,7 +128,7 @@ class IdentityStep:
         from deid.nifti.volume import read_header
 
         facts = facts_of(unit.path, unit.relative)
-        chosen = self._covering(facts) if facts.modality else NO_NIFTI_MODALITY
+        chosen = covering(self._records, [facts]) if facts.modality else NO_NIFTI_MODALITY
         if isinstance(chosen, str):
             return self.not_applied(chosen)
         if math.prod(read_header(unit.path).dims[3:]) > 1:
@@ -130,8 +145,18 @@ class IdentityStep:
             raise Held(f"identity: {reason}")
         return Treated(details={NOT_APPLIED: reason} if self._setup.mode is Identity.AUTO else {})
 
-    def _choose(self, unit: Unit, record: DicomRecord) -> tuple[_Chosen, Dataset] | str:
-        """The model that covers an instance and its header, or why none does."""
+    def _of_series(self, treated: Treated, stack: Stack | None, verdict: Verdict | str | None) -> Treated:
+        """The same with the verdict on its series, where it was judged with one."""
+        if stack is None or verdict is None:
+            return treated
+        words = verdict if isinstance(verdict, str) else how(verdict.chosen.record.name, self._setup.strength)
+        found = {"id": stack.token[:8].hex(), "modality": stack.modality, "verdict": words}
+        return replace(treated, details={**treated.details, SERIES: found})
+
+    def _choose(
+        self, unit: Unit, record: DicomRecord, verdict: Verdict | None
+    ) -> tuple[Chosen, Dataset] | str:
+        """The model for an instance, by its series if it has a verdict, and its header; or why none is."""
         if not self._records:
             return NO_MODEL
         modality = record.modality.upper()
@@ -144,7 +169,7 @@ class IdentityStep:
         from deid.dicom.pixels import read_header
 
         header = read_header(unit.path)
-        chosen = self._covering(facts_of(header))
+        chosen = verdict.chosen if verdict else covering(self._records, [facts_of(header)])
         if isinstance(chosen, str):
             return chosen
         try:
@@ -155,33 +180,31 @@ class IdentityStep:
             raise
         return chosen, header
 
-    def _covering(self, facts: ImageFacts) -> _Chosen | str:
-        """The first model that was made for such images, or why the first was not."""
-        reasons = []
-        for folder, record in self._records:
-            reason = uncovered(facts, record.input)
-            if not reason:
-                return _Chosen(folder, record, facts)
-            reasons.append(reason)
-        return reasons[0]
-
     def _change(
-        self, unit: Unit, record: DicomRecord, chosen: _Chosen, header: Dataset, stream: BinaryIO
+        self,
+        unit: Unit,
+        record: DicomRecord,
+        chosen: Chosen,
+        header: Dataset,
+        series: Series | None,
+        stream: BinaryIO,
     ) -> Treated:
         from deid.dicom.derived import Derivation, PixelChange
         from deid.dicom.pixel_writer import PixelWriter
-        from deid.workflows.scrub.frames import Frames
+        from deid.workflows.scrub.frames import EMPTY, Frames
 
         writer = PixelWriter(stream, header)
-        frames = Frames(_frames(unit.path, header), bool(record.region) and record.frames > 1)
+        frames = Frames(_frames(unit.path, header), bool(record.region) and record.frames > 1, series)
         shown = self._scrubbed(chosen, frames, _shared_by(record), writer.add)
+        if shown == EMPTY:  # it was changed like the rest of its series, so that nothing is missing
+            return Treated(details={NOT_APPLIED: EMPTY})
         if isinstance(shown, str):
             return self.not_applied(shown)
         change = PixelChange(writer.finish(), Derivation(chosen.record.name, chosen.digest))
         details, remember = self._reported(unit, chosen, writer.target.words, shown)
         return Treated(change=change, details=details, remember=remember)
 
-    def _change_volume(self, unit: Unit, chosen: _Chosen) -> Treated:
+    def _change_volume(self, unit: Unit, chosen: Chosen) -> Treated:
         import numpy as np
 
         from deid.dicom.pixels import FRAMES_AT_ONCE
@@ -211,7 +234,7 @@ class IdentityStep:
         return Treated(voxels=voxels, details=details, remember=remember)
 
     def _scrubbed(
-        self, chosen: _Chosen, frames: Frames, shared_by: str, take: Callable[[Image], None]
+        self, chosen: Chosen, frames: Frames, shared_by: str, take: Callable[[Image], None]
     ) -> Shown | str:
         """Scrub an object by the noise that is drawn for it; a frame to show, or why it must stay."""
         from deid.workflows.scrub.frames import scrub_frames
@@ -222,7 +245,7 @@ class IdentityStep:
         return scrub_frames(scrubber, chosen.record.input, frames, strength, noise, take)
 
     def _reported(
-        self, unit: Unit, chosen: _Chosen, words: str, shown: Shown
+        self, unit: Unit, chosen: Chosen, words: str, shown: Shown
     ) -> tuple[dict[str, Any], Callable[[], None]]:
         """The figures of one frame for the journal, and what keeps the review's pictures."""
         proof = self._proof(chosen)
@@ -255,7 +278,7 @@ class IdentityStep:
             self._scrubbers[folder] = Scrubber(network, device_of(self._setup.device))
         return self._scrubbers[folder]
 
-    def _proof(self, chosen: _Chosen) -> Proof:
+    def _proof(self, chosen: Chosen) -> Proof:
         if chosen.folder not in self._proofs:
             from deid.workflows.scrub.proof import Proof, device_of
 
@@ -275,21 +298,6 @@ def _usable() -> Iterator[None]:
         raise Held(UNUSABLE) from None
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """A model for an image, and the facts that it was chosen by."""
-
-    folder: Path
-    record: ModelRecord
-    facts: ImageFacts
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the model's weights."""
-        assert self.record.weights is not None
-        return self.record.weights.sha256
-
-
 def _frames(path: Path, header: Dataset) -> Callable[[], Iterator[Image]]:
     """Reads an object a few frames at a time, again at each call; a small one is decoded once."""
     from deid.dicom.image_header import frame_bytes, frame_count
@@ -302,5 +310,6 @@ def _frames(path: Path, header: Dataset) -> Callable[[], Iterator[Image]]:
 
 
 def _shared_by(record: DicomRecord) -> str:
-    """What the noise is drawn for: a volume has one for all its slices, any other image its own."""
-    return f"series\x1f{record.series}" if record.region else f"instance\x1f{record.instance}"
+    """What the noise is drawn for: a series of slices has one for all of them, any other image its own."""
+    shared = record.series and (record.region or record.stack)
+    return f"series\x1f{record.series}" if shared else f"instance\x1f{record.instance}"

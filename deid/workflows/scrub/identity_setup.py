@@ -27,6 +27,8 @@ class IdentitySetup:
         anonymizers: Model folders, in the order in which they are asked.
         observers: Folders of the critics and classifiers that look at each image before and after.
         retains_uids: The profile retains UIDs.
+        stacked: Modalities that the anonymizers take, whose series of slices are judged as one; none where no
+            image is changed.
         share: Share of the changed images whose pictures are kept for the review, 0..1.
         digest: Of all that a changed image depends on.
     """
@@ -37,6 +39,7 @@ class IdentitySetup:
     anonymizers: tuple[Path, ...] = ()
     observers: tuple[Path, ...] = ()
     retains_uids: bool = False
+    stacked: frozenset[str] = frozenset()
     share: float = 0.0
     digest: str = "off"
 
@@ -74,6 +77,7 @@ def identity_setup(options: ScrubOptions, *, retains_uids: bool) -> IdentitySetu
         anonymizers,
         observers,
         retains_uids,
+        frozenset() if retains_uids else _modalities(chosen),
         options.review,
         hashlib.sha256(described.encode()).hexdigest(),
     )
@@ -116,9 +120,13 @@ def _made_of(record: ModelRecord) -> tuple[object, ...]:
     return record.name, record.weights, record.architecture, record.arguments, record.input
 
 
+def _modalities(records: list[ModelRecord]) -> frozenset[str]:
+    return frozenset(code for record in records for code in record.input.modalities)
+
+
 def _observers(found: Mapping[Path, ModelRecord], anonymizers: list[ModelRecord]) -> tuple[Path, ...]:
     """Critics, attackers and classifiers for what the anonymizers take; no attacker of another anonymizer."""
-    modalities = {code for record in anonymizers for code in record.input.modalities}
+    modalities = _modalities(anonymizers)
     names = {record.name for record in anonymizers}
 
     def looks_on(record: ModelRecord) -> bool:

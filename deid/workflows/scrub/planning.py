@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 
@@ -25,6 +25,7 @@ from deid.workflows.scrub.formats import NIFTI, owner_of, read_record, subject_m
 from deid.workflows.scrub.indexing import HELD, Found
 from deid.workflows.scrub.inputs import Inputs, relative_of
 from deid.workflows.scrub.options import Encapsulated, OnRisk, ScrubOptions
+from deid.workflows.scrub.stacks import stacks
 from deid.workflows.scrub.units import Batch, Entry, PatientUnits, Unit, dicom_outputs, nifti_files, risks
 
 _BATCH_UNITS = 64
@@ -63,6 +64,7 @@ class Planner:
         context: Digest of key, recipe, options and tool.
         retained: Options of the profile; some keep identifiers on purpose.
         on_decided: Is told the outcome of every unit that needs no writing, and whether it is an old one.
+        stacked: Modalities whose series are judged as one, because a model of the run takes them.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Planner:
         context: bytes,
         retained: frozenset[Option],
         on_decided: Callable[[Outcome, bool], None],
+        stacked: Collection[str] = (),
     ) -> None:
         self._options = options
         self._inputs = inputs
@@ -88,6 +91,7 @@ class Planner:
         self._context = context
         self._retained = retained
         self._on_decided = on_decided
+        self._stacked = stacked
         self._owners: dict[str, bytes] = {}
         self._decided: list[Outcome] = []
         self._people: dict[str, set[Identifier]] = {}
@@ -185,6 +189,7 @@ class Planner:
                 todo.append(unit if nameless else replace(unit, patient=label))
             elif unit.ref not in self._beside:
                 self._on_decided(outcome, True)
+        todo.sort(key=_stack_of)  # so that few processes have to judge one series
         for part in _parts(todo):
             yield PatientUnits(identity, identifiers, tuple(part))
 
@@ -235,7 +240,7 @@ class Planner:
 
     def _units(self, entries: list[Entry], wanted: set[bytes], label: str, digest: bytes) -> Iterator[Unit]:
         """The units of one patient that may be written; the others are decided here."""
-        risk_of = risks(entries)
+        risk_of, stack_of = risks(entries), stacks(entries, self._stacked)
         files, shared = dicom_outputs(entries, label, self._pseudonyms)
         self.plan.shared_uids += shared
         files |= nifti_files(entries, self._paths)
@@ -256,10 +261,13 @@ class Planner:
             if not isinstance(record, DicomRecord):
                 self._taken.update(outputs)
             stat = repr([(part.row.size, part.row.mtime_ns, part.row.ctime_ns) for part in read])
-            parts = (self._context, digest, stat.encode(), repr(outputs).encode(), risk.encode())
+            stack = stack_of.get(ref)
+            parts = [self._context, digest, stat.encode(), repr(outputs).encode(), risk.encode()]
+            parts += [stack.token] if stack else []
             done_key = hashlib.sha256(b"\0".join(parts)).digest()
             reads = tuple((part.path, part.row.size, part.row.mtime_ns) for part in read)
-            yield Unit(ref, entry.path, entry.relative, record.bare(), outputs, reads, done_key, risk)
+            made = Unit(ref, entry.path, entry.relative, record.bare(), outputs, reads, done_key, risk)
+            yield replace(made, stack=stack)
 
     def _may_release(self, ref: bytes, risk: str) -> bool:
         """Whether an instance of risk is released unseen; what is not is held or dropped here."""
@@ -277,6 +285,10 @@ def _digest(identity: str, identifiers: tuple[Identifier, ...]) -> bytes:
     """Digest of everything about a patient that his outputs depend on."""
     text = repr((identity, [(str(i.kind), i.value) for i in identifiers]))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _stack_of(unit: Unit) -> bytes:
+    return unit.stack.token if unit.stack else b""
 
 
 def _parts(units: list[Unit]) -> Iterator[list[Unit]]:

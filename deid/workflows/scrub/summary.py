@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from deid.core.errors import ExitStatus
 from deid.core.outcomes import Outcome, Status
 from deid.core.unrelated import Unrelated
-from deid.workflows.scrub.identity import APPLIED, NOT_APPLIED
+from deid.workflows.scrub.identity import APPLIED, NOT_APPLIED, SERIES, how
 from deid.workflows.scrub.options import HeldLimit, Identity
 from deid.workflows.scrub.units import WEAKER
 
 _SHOWN = 5
-
-
-def how(model: str, strength: float) -> str:
-    """By what an image was changed, in the words of the summary."""
-    return f"{model}, strength {strength:g}"
 
 
 @dataclass
@@ -42,6 +37,9 @@ class Summary:
         gone: Outputs whose input is gone and that were left.
         changed: Images whose pixels were changed, by model and strength; unchanged units included.
         not_changed: Images whose pixels were left as they are, by reason; likewise.
+        series: Tokens of series whose slices, a file each, were judged as one, by modality and verdict;
+            likewise.
+        slices: Their slices, by the same.
         unrelated: Cosines of unrelated patients by critic, by model and strength as in ``changed``; a critic
             for which they are not known is left out.
         profile: Name of the profile by which headers were de-identified.
@@ -67,6 +65,8 @@ class Summary:
     gone: int = 0
     changed: Counter[str] = field(default_factory=Counter)
     not_changed: Counter[str] = field(default_factory=Counter)
+    series: dict[tuple[str, str], set[bytes]] = field(default_factory=dict)
+    slices: Counter[tuple[str, str]] = field(default_factory=Counter)
     unrelated: dict[str, Mapping[str, Unrelated]] = field(default_factory=dict)
     profile: str = ""
     identity: Identity = Identity.OFF
@@ -83,6 +83,7 @@ class Summary:
             if WEAKER in outcome.details:
                 self.weaker += 1
                 self.weaker_because |= {outcome.details[WEAKER]} - {""}
+            self._add_series(outcome.details.get(SERIES))
             if APPLIED in outcome.details:
                 made = outcome.details[APPLIED]
                 self.changed[how(made["model"], made["strength"])] += 1
@@ -97,6 +98,12 @@ class Summary:
             self.dropped[outcome.reason] += 1
         elif outcome.status is Status.SKIPPED:
             self.skipped[outcome.reason] += 1
+
+    def _add_series(self, judged: Mapping[str, str] | None) -> None:
+        if judged:
+            kind = judged["modality"], judged["verdict"]
+            self.series.setdefault(kind, set()).add(bytes.fromhex(judged["id"]))
+            self.slices[kind] += 1
 
     @property
     def units(self) -> int:
@@ -122,6 +129,12 @@ class Summary:
         done = [f"{count} by {made}" for made, count in sorted(self.changed.items())]
         left = [f"{count} not: {why}" for why, count in sorted(self.not_changed.items())]
         return "; ".join(["removed from " + (", ".join(done) or "no image"), *left])
+
+    def series_lines(self) -> Iterator[str]:
+        """What was decided of series whose slices are a file each, in a line for each kind and verdict."""
+        for (modality, verdict), tokens in sorted(self.series.items()):
+            slices = self.slices[modality, verdict]
+            yield f"{modality} series judged as one: {len(tokens)} ({slices} slices): {verdict}"
 
     def exit_status(self, limit: HeldLimit | None) -> ExitStatus:
         """The exit status that this run ends with.
@@ -158,6 +171,10 @@ class Summary:
             "levels": self.levels(),
             "identity_removed": dict(sorted(self.changed.items())),
             "identity_not_removed": dict(sorted(self.not_changed.items())),
+            "identity_series": [
+                {"modality": kind[0], "verdict": kind[1], "series": len(tokens), "slices": self.slices[kind]}
+                for kind, tokens in sorted(self.series.items())
+            ],
             "unrelated_patients": {
                 made: {name: cosines.to_json() for name, cosines in by_critic.items()}
                 for made, by_critic in sorted(self.unrelated.items())

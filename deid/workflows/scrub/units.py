@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deid.core.identifiers import Identifier
 from deid.core.journal import InputRow
@@ -16,6 +17,9 @@ from deid.nifti.index import NiftiRecord
 from deid.nifti.kinds import FileKind, find_image
 from deid.nifti.scrub import release_path
 from deid.workflows.scrub.formats import Record, sibling
+
+if TYPE_CHECKING:
+    from deid.workflows.scrub.stacks import Stack
 
 WEAKER = "identity_removed_no"
 """Key of an outcome's details: it was released with Patient Identity Removed NO; the value names the risk."""
@@ -52,6 +56,7 @@ class Unit:
         done_key: Digest of everything that the output depends on.
         risk: The risk that is released unseen, because the user asked for it; empty if there is none.
         patient: Pseudonym of the patient; empty where no id tells him from others.
+        stack: The slices that it is judged with, where it is one of a series.
     """
 
     ref: bytes
@@ -63,6 +68,7 @@ class Unit:
     done_key: bytes
     risk: str = ""
     patient: str = ""
+    stack: Stack | None = None
 
     @property
     def size(self) -> int:
