@@ -25,7 +25,14 @@ from deid.dicom.identifying import (
 from deid.dicom.identity import identity_of
 from deid.dicom.part10 import Part10, open_part10
 from deid.dicom.profile import Option
-from deid.dicom.risk import ENCAPSULATED_DOCUMENT, LOOKED_AT, PIXEL_TAGS, Risk, assess
+from deid.dicom.risk import (
+    ENCAPSULATED_DOCUMENT,
+    LOOKED_AT,
+    PIXEL_TAGS,
+    Risk,
+    assess,
+    is_overlay_position,
+)
 from deid.dicom.structured import concepts
 from deid.dicom.values import codecs_of, decode
 
@@ -121,7 +128,7 @@ def index_file(path: Path | str) -> DicomRecord:
 def _is_indexed(tag: int, vr: str) -> bool:
     """Whether the index looks at plain elements of a tag and VR."""
     looked_at = tag in _LOOKED_AT or tag in _CODED or tag in PIXEL_TAGS or tag == ENCAPSULATED_DOCUMENT
-    return looked_at or vr in ("PN", "UN", "SQ") or tag in identifier_kinds()
+    return looked_at or vr in ("PN", "UN", "SQ") or tag in identifier_kinds() or is_overlay_position(tag)
 
 
 def index_part10(source: Part10) -> DicomRecord:
@@ -147,7 +154,12 @@ def index_part10(source: Part10) -> DicomRecord:
         raise Held("unreadable: no SOP Class UID")
     if not instance:
         raise Held("unreadable: no SOP Instance UID")
-    risk, region, frames = assess(text, not top.keys().isdisjoint(PIXEL_TAGS), ENCAPSULATED_DOCUMENT in top)
+    risk, region, frames = assess(
+        text,
+        not top.keys().isdisjoint(PIXEL_TAGS),
+        ENCAPSULATED_DOCUMENT in top,
+        any(is_overlay_position(tag) and any(body[e.start : e.end]) for tag, e in top.items()),
+    )
     found: Found = {}
     _collect(body, source.elements, charset, 0, found)
     return DicomRecord(

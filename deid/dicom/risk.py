@@ -22,6 +22,7 @@ LOOKED_AT = frozenset(
 )
 """Attributes that :func:`assess` asks for."""
 
+_OVERLAY_POSITION, _ANY_OVERLAY = 0x60000102, 0xFF01FFFF
 _LONGEST_INTEGER = 12  # characters of an IS value
 VOLUME_SLICES = 16
 """From so many slices on, a volume of unknown region may show a face."""
@@ -67,18 +68,30 @@ class Risk(StrEnum):
     MODALITY = "burned-in text: ultrasound, visible-light and unknown kinds of image often carry it"
     CAPTURE = "burned-in text: secondary capture or saved screen"
     SLIDE_LABEL = "burned-in text: slide label or overview"
+    OVERLAY = "burned-in text: an overlay in unused bits of the pixel data"
     FACE = "face: volume of the head or neck"
     FACE_UNKNOWN = "face: volume of an unknown region"
     DOCUMENT = "document: its content cannot be cleaned yet"
 
 
-def assess(text: Callable[[int], str], has_pixels: bool, has_document: bool) -> tuple[Risk | None, str, int]:
+def is_overlay_position(tag: int) -> bool:
+    """Whether a tag is Overlay Bit Position (60xx,0102); not 0, it means that the pixel data holds the overlay.
+
+    This is retired, but stands in old files: without Overlay Data, nothing else would remove the graphics.
+    """
+    return tag & _ANY_OVERLAY == _OVERLAY_POSITION
+
+
+def assess(
+    text: Callable[[int], str], has_pixels: bool, has_document: bool, has_overlay: bool = False
+) -> tuple[Risk | None, str, int]:
     """Judge one instance.
 
     Args:
         text: Returns the stripped value of a top-level attribute, empty if it is missing.
         has_pixels: The data set holds pixel data.
         has_document: The data set holds an encapsulated document.
+        has_overlay: Bits of the pixel data are an overlay (:func:`is_overlay_position`).
 
     Returns:
         The risk (None if there is none), the region (``head``, ``other``, ``unknown``; empty for what is no
@@ -95,10 +108,11 @@ def assess(text: Callable[[int], str], has_pixels: bool, has_document: bool) -> 
     risk = _text_risk(text, sop_class, modality)
     if risk is not None:
         return risk, "", frames
+    risk = Risk.OVERLAY if has_overlay else None
     if modality not in _VOLUME_MODALITIES and sop_class not in _VOLUME_CLASSES:
-        return None, "", frames
+        return risk, "", frames
     region = "head" if sop_class == _CRANIOFACIAL else _region(text)
-    return (Risk.FACE if region == "head" else None), region, frames
+    return (Risk.FACE if region == "head" else risk), region, frames
 
 
 def _text_risk(text: Callable[[int], str], sop_class: str, modality: str) -> Risk | None:
