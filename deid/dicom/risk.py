@@ -75,9 +75,9 @@ class Risk(StrEnum):
 
 
 def is_overlay_position(tag: int) -> bool:
-    """Whether a tag is Overlay Bit Position (60xx,0102); not 0, it means that the pixel data holds the overlay.
+    """Whether a tag is Overlay Bit Position (60xx,0102): not 0, the pixel data itself holds the overlay.
 
-    This is retired, but stands in old files: without Overlay Data, nothing else would remove the graphics.
+    This is retired but stands in old files. As it has no Overlay Data, no row of a table removes it.
     """
     return tag & _ANY_OVERLAY == _OVERLAY_POSITION
 
