@@ -302,5 +302,10 @@ def _frames(path: Path, header: Dataset) -> Callable[[], Iterator[Image]]:
 
 
 def _shared_by(record: DicomRecord) -> str:
-    """What the noise is drawn for: a volume has one for all its slices, any other image its own."""
-    return f"series\x1f{record.series}" if record.region else f"instance\x1f{record.instance}"
+    """What the noise is drawn for: a volume has one for all its slices, any other image its own.
+
+    Patient and study count, too: two people may have the same UIDs where somebody made them up, and whoever
+    knows one of two images that were changed alike learns how the other was.
+    """
+    one = ("series", record.series) if record.region and record.series else ("instance", record.instance)
+    return "\x1f".join((*one, record.study, record.patient or ""))
