@@ -205,7 +205,8 @@ class IdentityStep:
         )
         if isinstance(shown, str):
             return self.not_applied(shown)
-        words = f"mami-deid: identity cues removed, model {chosen.record.name}; not for diagnosis"
+        # The name comes last: of 80 characters it is what may be cut.
+        words = f"mami-deid: identity cues removed; not for diagnosis; model {chosen.record.name}"
         voxels = NewVoxels(layout.to_voxels(np.concatenate(changed)), words.encode("ascii"))
         details, remember = self._reported(unit, chosen, NIFTI_WORDS, shown)
         return Treated(voxels=voxels, details=details, remember=remember)
