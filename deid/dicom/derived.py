@@ -23,6 +23,7 @@ DERIVATION_DESCRIPTION, DERIVATION_CODES = 0x00082111, 0x00089215
 CONTRIBUTING_EQUIPMENT = 0x0018A001
 PHOTOMETRIC, PLANAR = 0x00280004, 0x00280006
 SMALLEST, LARGEST = 0x00280106, 0x00280107
+LOSSY = 0x00282110
 PIXEL_DATA = 0x7FE00010
 OUTDATED = frozenset(
     {
@@ -42,6 +43,15 @@ OUR_CODE = ("ID_CUES_REMOVED", "99MAMIDEID", "Identity cues removed by a neural 
 """Value, scheme and meaning of our own code, for methods and derivations."""
 
 _PIXEL_REPRESENTATION = 0x00280103
+_LOSING = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
+_PERHAPS_LOSING = frozenset(
+    {
+        "1.2.840.10008.1.2.4.81",  # JPEG-LS, lossless or near-lossless
+        *("1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.93"),  # JPEG 2000
+        "1.2.840.10008.1.2.4.203",  # HTJ2K
+    }
+)
+"""Transfer syntaxes of which the header says whether they lost something (PS3.5 8.2)."""
 _CODE_VALUE, _CODE_SCHEME, _CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
 _MANUFACTURER, _MODEL_NAME, _SOFTWARE_VERSIONS = 0x00080070, 0x00081090, 0x00181020
 _CONTRIBUTION, _PURPOSE = 0x0018A003, 0x0040A170
@@ -149,16 +159,18 @@ def described(theirs: bytes, derivation: Derivation) -> bytes:
 
 
 def pixel_description(
-    body: Buffer, source: dict[int, Element], pixels: NewPixels
+    body: Buffer, source: dict[int, Element], pixels: NewPixels, syntax: str
 ) -> list[tuple[int, str, bytes]]:
     """Attributes that describe the new pixel data: tag, VR and value, in place of the source's.
 
-    Smallest and Largest Image Pixel Value stay out where they do not fit into 16 bits.
+    Smallest and Largest Image Pixel Value stay out where they do not fit into 16 bits. That the source was
+    compressed with loss is said where only its transfer syntax told it: the new one is lossless.
 
     Args:
         body: What the offsets of ``source`` point into.
         source: The top level of the source's data set.
         pixels: The new pixel data.
+        syntax: Transfer Syntax UID of the source.
     """
     order: Literal["little", "big"] = "little"
     if not all(e.encoding.little for e in source.values()):
@@ -166,6 +178,10 @@ def pixel_description(
     found = [(PHOTOMETRIC, "CS", pixels.photometric.encode("ascii"))]
     if pixels.planar is not None:
         found.append((PLANAR, "US", pixels.planar.to_bytes(2, order)))
+    lossy = source.get(LOSSY)
+    is_silent = lossy is None or not body[lossy.start : lossy.end].strip(b" \0")
+    if syntax in _LOSING or (syntax in _PERHAPS_LOSING and is_silent):
+        found.append((LOSSY, "CS", b"01"))
     sign = source.get(_PIXEL_REPRESENTATION)
     signed = sign is not None and any(body[sign.start : sign.end])
     low, high = (-0x8000, 0x7FFF) if signed else (0, 0xFFFF)

@@ -54,11 +54,30 @@ def decode(code: bytes, runner: DecodeRunner) -> bytes:
         reader.SetGlobalWarningDisplay(False)
         reader.SetImageIO("GDCMImageIO")
         reader.SetFileName(name)
-        array = SimpleITK.GetArrayFromImage(reader.Execute())
+        with _silent_libraries():
+            array = SimpleITK.GetArrayFromImage(reader.Execute())
     if array.size != runner.rows * runner.columns * runner.samples_per_pixel:
         raise ValueError("decoded to another size")
     runner.set_option("planar_configuration", 0)
     return array.astype(np.dtype(f"<u{runner.bits_allocated // 8}")).tobytes()
+
+
+@contextmanager
+def _silent_libraries() -> Iterator[None]:
+    """Standard error leads nowhere: libjpeg writes there of damaged code streams, past every logger."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 @contextmanager

@@ -50,6 +50,8 @@ TOO_LARGE = "pixels: image over the limit"
 MAX_BYTES = 4 << 30
 """Decoded bytes that :func:`read_image` holds at once."""
 FRAMES_AT_ONCE = 16
+SAMPLES_AT_ONCE = 1 << 24
+"""Frames of more than a megapixel come fewer at a time: what is made of them takes many times their bytes."""
 
 _PIXEL_DATA = 0x7FE00010
 _PIXEL_GROUP = 0x7FE00000
@@ -97,7 +99,7 @@ def read_frames(
     Args:
         source: As in :func:`read_image`; a file is not read as a whole.
         frames: Numbers of the frames from 0, in the order they are wanted; all if None.
-        at_once: Frames of one image.
+        at_once: Frames of one image at most; no more than have :data:`SAMPLES_AT_ONCE`, but one at least.
         header: What :func:`read_header` gave for the file, where it is at hand.
 
     Raises:
@@ -181,8 +183,10 @@ def _images(
     wanted = range(frame_count(header)) if frames is None else frames
     if wanted and not 0 <= min(wanted) <= max(wanted) < frame_count(header):
         raise Held("pixels: no such frame")
-    if frame_bytes(header) * min(at_once, len(wanted)) > MAX_BYTES:
+    if frame_bytes(header) > MAX_BYTES:
         raise Held(TOO_LARGE)
+    samples = whole(header, "Rows") * whole(header, "Columns") * whole(header, "SamplesPerPixel", 1)
+    at_once = min(at_once, max(1, SAMPLES_AT_ONCE // samples))
     decoded = _decoded(header, source, wanted, options)
     for start in range(0, len(wanted), at_once):
         numbers = wanted[start : start + at_once]

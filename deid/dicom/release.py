@@ -100,7 +100,8 @@ class PatientRelease:
         if Option.RETAIN_UIDS in self._profile.options:
             raise Held("identity: the recipe retains UIDs, which a changed image may not keep")
         check_replaceable(source, change.pixels)
-        return pixel_description(source.body, {e.tag: e for e in source.elements}, change.pixels)
+        elements = {e.tag: e for e in source.elements}
+        return pixel_description(source.body, elements, change.pixels, source.syntax)
 
     def _profile_of(self, modality: str, *, keep_document: bool) -> Profile:
         profile = self._profile.for_modality(modality)

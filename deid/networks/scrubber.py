@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,6 +16,8 @@ from deid.networks.anonymizer import Anonymizer
 NO_NUMBER = "identity: the network gave a value that is no number"
 NO_MEMORY = "identity: not enough memory on the device"
 _PIXELS_AT_ONCE = 1 << 24
+
+Made = TypeVar("Made")
 
 
 class Scrubber:
@@ -33,8 +38,13 @@ class Scrubber:
         return self._network.noise
 
     def is_familiar(self, unit: NDArray[np.float32]) -> bool:
-        """Whether all frames `[frame, row, column]` in 0..1 look like what the network was trained on."""
-        return bool(self._network.familiarity(self._tensor(unit)).all())
+        """Whether all frames `[frame, row, column]` in 0..1 look like what the network was trained on.
+
+        Raises:
+            Held: The device's memory is too small for one frame.
+        """
+        known = self._network.familiarity
+        return all(self._in_parts(unit, lambda part: bool(known(self._tensor(part)).all())))
 
     def scrub(self, unit: NDArray[np.float32], strength: float, noise: list[float]) -> NDArray[np.float32]:
         """Take the identity out of frames of one object.
@@ -56,18 +66,24 @@ class Scrubber:
         if not strength:
             return unit
         drawn = torch.tensor([noise], dtype=torch.float32, device=self._device)
-        parts, start = [], 0
+        parts = self._in_parts(unit, lambda part: self._part(part, strength, drawn))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _in_parts(self, unit: NDArray[np.float32], work: Callable[[NDArray[np.float32]], Made]) -> list[Made]:
+        """Do the work on as many frames at once as the device's memory has shown to hold."""
+        made: list[Made] = []
+        start = 0
         while start < len(unit):
             count = min(len(unit) - start, max(1, self._at_once // unit[0].size))
             try:
-                parts.append(self._part(unit[start : start + count], strength, drawn))
+                made.append(work(unit[start : start + count]))
             except torch.OutOfMemoryError:
                 if count == 1:
                     raise Held(NO_MEMORY) from None
                 self._at_once = count // 2 * unit[0].size
                 continue
             start += count
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return made
 
     @torch.inference_mode()
     def _part(self, unit: NDArray[np.float32], strength: float, noise: Tensor) -> NDArray[np.float32]:

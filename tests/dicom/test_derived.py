@@ -22,9 +22,14 @@ from derived_bench import (
 )
 from dicom_files import PSEUDONYMS, ct
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    JPEG2000,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
     RLELossless,
 )
 
@@ -90,6 +95,32 @@ def test_colour_is_described_as_encoded(bench: Bench) -> None:
     assert "SmallestImagePixelValue" not in written
     ybr = replace(change, pixels=replace(change.pixels, photometric="YBR_FULL"))
     assert bench.release(data_set, ybr).PhotometricInterpretation == "YBR_FULL"
+
+
+@pytest.mark.parametrize(
+    ("syntax", "before", "after"),
+    [
+        (JPEGBaseline8Bit, None, "01"),
+        (JPEGExtended12Bit, "00", "01"),
+        (JPEGLSNearLossless, "", "01"),
+        (JPEG2000, None, "01"),
+        (JPEG2000, "00", "00"),
+        (JPEG2000Lossless, None, None),
+        (JPEG2000Lossless, "01", "01"),
+    ],
+)
+def test_what_was_lost_is_not_forgotten(
+    bench: Bench, syntax: str, before: str | None, after: str | None
+) -> None:
+    """New pixels are written without loss, so their syntax cannot say that the source's had some."""
+    data_set = dx()
+    change = bench.change(data_set, noise(data_set), JPEG2000Lossless)
+    data_set.file_meta.TransferSyntaxUID = syntax
+    data_set.PixelData = encapsulate([b"a code stream..."])
+    data_set["PixelData"].VR, data_set["PixelData"].is_undefined_length = "OB", True
+    if before is not None:
+        data_set.LossyImageCompression = before
+    assert bench.release(data_set, change).get("LossyImageCompression") == after
 
 
 def test_what_is_added_joins_what_the_profile_leaves(bench: Bench) -> None:

@@ -172,6 +172,15 @@ def test_large_objects_are_read_in_parts(tmp_path):
     np.testing.assert_array_equal(np.concatenate([part.array for part in parts]), values)
 
 
+def test_large_frames_are_read_a_few_at_a_time(tmp_path):
+    """Sixteen of a large detector would take gigabytes once they are floating-point numbers."""
+    dataset = build("mr").dataset
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = 5, 2048, 4096
+    dataset.PixelData = bytes(5 * 2048 * 4096 * 2)
+    path = write(dataset, tmp_path / "a.dcm")
+    assert [part.frames for part in read_frames(path)] == [2, 2, 1]
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(["ct", "mr_enhanced", "us"]), st.data())
 def test_damaged_files_are_held_and_nothing_else(tmp_path_factory, kind, data):

@@ -104,3 +104,10 @@ def test_a_damaged_code_stream_is_held_and_does_not_end_the_process():
                 held += 1
         source = pydicom.dcmread(FILES / "JPEG-lossy.dcm")
     assert held > 10
+
+
+def test_the_library_writes_nothing_on_standard_error(capfd):
+    """It has its own words on this file: 'Invalid SOS parameters for sequential JPEG'."""
+    read_image(FILES / "JPEG-lossy.dcm")
+    os.write(2, b"still here")
+    assert capfd.readouterr().err == "still here"

@@ -9,6 +9,7 @@ from torch import nn
 
 from deid.core.errors import Held
 from deid.networks.scrubber import NO_MEMORY, NO_NUMBER, Scrubber
+from deid.workflows.scrub.proof import device_of
 
 CPU = torch.device("cpu")
 
@@ -22,11 +23,19 @@ class Fake(nn.Module):
         super().__init__()
         self.fits, self.factor, self.asked = fits, factor, []
 
-    def forward(self, images, strength, noise):
-        assert noise.shape == (len(images), self.noise) and (noise == noise[:1]).all()
+    def familiarity(self, images):
+        """What is bright at its first pixel is not familiar."""
+        self._fit(images)
+        return images[:, 0, 0, 0] < 1
+
+    def _fit(self, images):
         self.asked.append(len(images))
         if len(images) > self.fits:
             raise torch.OutOfMemoryError("a text of the library")
+
+    def forward(self, images, strength, noise):
+        assert noise.shape == (len(images), self.noise) and (noise == noise[:1]).all()
+        self._fit(images)
         return images * self.factor
 
 
@@ -45,6 +54,23 @@ def test_out_of_memory_halves_the_frames_at_once_and_remembers():
     network.asked = []
     scrubber.scrub(unit, 1.0, [0.0, 1.0])
     assert max(network.asked) <= 3, "the next object is not tried in too large parts again"
+
+
+def test_the_look_at_the_images_fits_into_the_same_memory():
+    scrubber, unit = Scrubber(Fake(fits=3), CPU), frames(20)
+    assert scrubber.is_familiar(unit)
+    unit[-1, 0, 0] = 1
+    assert not scrubber.is_familiar(unit)
+    with pytest.raises(Held, match=NO_MEMORY):
+        Scrubber(Fake(fits=0), CPU).is_familiar(unit)
+
+
+def test_no_device_computes_in_less_than_single_precision():
+    """TensorFloat-32, torch's default on a GPU, would make other grey levels than a CPU."""
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = True, False
+    device_of("cpu")
+    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cudnn.deterministic
 
 
 def test_one_frame_that_does_not_fit_is_held():

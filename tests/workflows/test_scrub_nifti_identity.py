@@ -77,7 +77,7 @@ def test_a_covered_volume_is_changed_and_says_so(tool, tmp_path):
     assert before.header.get_data_dtype() == after.header.get_data_dtype()
     assert (after.dataobj.slope, after.dataobj.inter) == (before.dataobj.slope, before.dataobj.inter)
     assert (
-        after.header["descrip"].item() == b"mami-deid: identity cues removed, model heads; not for diagnosis"
+        after.header["descrip"].item() == b"mami-deid: identity cues removed; not for diagnosis; model heads"
     )
     one, other = stored(original), stored(changed)
     assert (one != other).mean() > 0.2

@@ -231,3 +231,23 @@ def test_a_picture_that_is_called_padding_is_changed(source, models, tmp_path, m
         changed = (read_image(path).array != before.array)[:, 6:]
         assert called.mean() > 0.2 and changed[called].mean() > 0.5
         assert after.PixelPaddingRangeLimit == before.padding[1]
+
+
+@pytest.mark.parametrize("series", ["1.2.77", ""])
+@pytest.mark.parametrize("modality", ["CR", "CT"])
+def test_uids_that_two_patients_share_give_each_a_change_of_his_own(
+    source, models, tmp_path, monkeypatch, modality, series
+):
+    """Who has the original of the one could else tell how the other was changed."""
+    (tmp_path / "in").mkdir()
+    for number in range(2):
+        dataset = pydicom.dcmread(source / f"{list(KINDS).index('12 bits in 16')}.dcm")
+        dataset.Modality, dataset.SOPClassUID = modality, CLASSES[modality]
+        dataset.PatientID, dataset.PatientName = f"PAT-{number}", f"Testperson^{number}"
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"1.2.78.{number}", series
+        dataset.save_as(tmp_path / "in" / f"{number}.dcm")
+    monkeypatch.setenv("MAMI_DEID_MODELS", str(models))
+    tool = Tool(tmp_path)
+    assert tool.direct(tmp_path / "in", model="any", proof=False).changed == {"any, strength 1": 2}
+    one, other = (read_image(path).array for path in tool.outputs())
+    assert (one != other).mean() > 0.3

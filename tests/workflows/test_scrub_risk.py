@@ -19,6 +19,15 @@ def changed(kind, **attributes):
     return dataset
 
 
+def overlaid(kind, position):
+    """With an overlay that the header puts into bits of the pixel data (PS3.3 C.9.2, retired)."""
+    dataset = changed(kind)
+    dataset.add_new(0x60000040, "CS", "G")
+    dataset.add_new(0x60000100, "US", 16)
+    dataset.add_new(0x60000102, "US", position)
+    return dataset
+
+
 def slide(flavour):
     return changed("wsi", BurnedInAnnotation="NO", ImageType=["ORIGINAL", "PRIMARY", flavour, "NONE"])
 
@@ -42,6 +51,8 @@ HELD = {
         slide("OVERVIEW"),
         Risk.SLIDE_LABEL,
     ),
+    "overlay in the pixels": (overlaid("cr", 12), Risk.OVERLAY),
+    "overlay in the pixels of a volume": (overlaid("ct", 15), Risk.OVERLAY),
     "head ct": (changed("ct", BodyPartExamined="HEAD"), Risk.FACE),
     "head mr": (changed("mr", SeriesDescription="t1 mprage"), Risk.FACE),
     "head pt": (changed("pt", StudyDescription="FDG brain"), Risk.FACE),
@@ -56,6 +67,7 @@ RELEASED = {
     ),
     "slide": slide("VOLUME"),
     "report": changed("sr"),
+    "overlay beside the pixels": overlaid("cr", 0),
 }
 
 

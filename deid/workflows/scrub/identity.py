@@ -228,7 +228,8 @@ class IdentityStep:
         )
         if isinstance(shown, str):
             return self.not_applied(shown)
-        words = f"mami-deid: identity cues removed, model {chosen.record.name}; not for diagnosis"
+        # The name comes last: of 80 characters it is what may be cut.
+        words = f"mami-deid: identity cues removed; not for diagnosis; model {chosen.record.name}"
         voxels = NewVoxels(layout.to_voxels(np.concatenate(changed)), words.encode("ascii"))
         details, remember = self._reported(unit, chosen, NIFTI_WORDS, shown)
         return Treated(voxels=voxels, details=details, remember=remember)
@@ -310,6 +311,11 @@ def _frames(path: Path, header: Dataset) -> Callable[[], Iterator[Image]]:
 
 
 def _shared_by(record: DicomRecord) -> str:
-    """What the noise is drawn for: a series of slices has one for all of them, any other image its own."""
+    """What the noise is drawn for: a series of slices has one for all of them, any other image its own.
+
+    Patient and study count, too: two people may have the same UIDs where somebody made them up, and whoever
+    knows one of two images that were changed alike learns how the other was.
+    """
     shared = record.series and (record.region or record.stack)
-    return f"series\x1f{record.series}" if shared else f"instance\x1f{record.instance}"
+    one = ("series", record.series) if shared else ("instance", record.instance)
+    return "\x1f".join((*one, record.study, record.patient or ""))
