@@ -7,6 +7,7 @@ help are those of the options.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -139,8 +140,9 @@ def command(
 
 
 def say(text: str) -> None:
-    """A line for the user while the work goes on."""
-    typer.echo(text, err=True)
+    """A line for the user while the work goes on; of several processes the first one tells it."""
+    if os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0":
+        typer.echo(text, err=True)
 
 
 def _print_trained(trained: Trained, *, as_json: bool) -> None:

@@ -18,6 +18,7 @@ MAX_BYTES = 4 << 30
 """Bytes of voxels that are read."""
 
 NO_GREY = "pixels: complex numbers or colour in a NIfTI file"
+_UNREADABLE = "unreadable: NIfTI volume"
 
 _FAILURES = (ValueError, TypeError, AttributeError, OverflowError, EOFError, OSError, zlib.error)
 _WIDE = 1.5
@@ -69,30 +70,86 @@ def read_volume(path: Path, modality: str = "") -> tuple[Image, Layout]:
     Raises:
         Held: It cannot be read, has complex numbers, colour or fewer than 2 axes, or is too large.
     """
-    voxels, to_ras, rescale = _read(path)
-    layout = _layout(to_ras, voxels.shape)
-    to_voxel = np.zeros((4, 4))
-    to_voxel[3, 3] = 1
-    for axis, (source, turned) in enumerate(zip(layout.axes, layout.flipped, strict=True)):
-        to_voxel[source, axis] = -1 if turned else 1
-        to_voxel[source, 3] = voxels.shape[source] - 1 if turned else 0
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ to_ras @ to_voxel
-    between, rows, columns = (float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
-    image = Image(
-        layout.to_frames(voxels)[..., None],
-        modality=modality,
-        bits_stored=voxels.dtype.itemsize * 8,
-        signed=voxels.dtype.kind != "u",
-        rescale=(rescale,),
-        units="HU" if modality == "CT" else "",
-        spacing=(between, rows, columns),
-        affine=affine,
-    )
-    return image, layout
+    stored = open_volume(path)
+    return stored.image(stored.layout.to_frames(stored.voxels()), modality), stored.layout
 
 
-def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], Rescale]:
-    """Stored voxels `[i, j, k]`, the affine to mm in RAS, and the scaling."""
+@dataclass(frozen=True, eq=False)
+class StoredVolume:
+    """A volume, the first of a series in time, of which no more than the header was read.
+
+    Attributes:
+        file: Where its voxels are.
+        offset: Bytes before them, in the file as unpacked.
+        shape: Voxels along the axes of the file.
+        volumes: How many the file has, one after the other.
+        dtype: Of stored values, in the byte order of the file.
+        rescale: From stored values to those that are meant.
+        to_ras: From voxel to mm to the patient's right, front and head: `[4, 4]`.
+        layout: How voxels become frames.
+    """
+
+    file: Path
+    offset: int
+    shape: tuple[int, int, int]
+    volumes: int
+    dtype: np.dtype[Any]
+    rescale: Rescale
+    to_ras: NDArray[np.float64]
+    layout: Layout
+    _proxy: Any
+
+    def voxels(self) -> NDArray[Any]:
+        """Stored voxels `[i, j, k]`, mapped into memory where the file is not compressed.
+
+        Raises:
+            FileNotFoundError: The image of a pair is missing.
+            Held: They cannot be read.
+        """
+        try:
+            voxels = np.asarray(self._proxy.get_unscaled())
+        except FileNotFoundError:
+            raise
+        except _FAILURES:
+            raise Held(_UNREADABLE) from None
+        voxels = voxels.reshape(*self.shape, -1)[..., 0]
+        if self.volumes > 1:
+            voxels = voxels.copy()  # so that the other volumes can go
+        return voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
+
+    def image(self, frames: NDArray[Any], modality: str) -> Image:
+        """The volume as an image.
+
+        Args:
+            frames: All its frames, `[frame, row, column]` by the layout.
+            modality: What it shows; ``CT`` has Hounsfield units.
+        """
+        to_voxel = np.zeros((4, 4))
+        to_voxel[3, 3] = 1
+        for axis, (source, turned) in enumerate(zip(self.layout.axes, self.layout.flipped, strict=True)):
+            to_voxel[source, axis] = -1 if turned else 1
+            to_voxel[source, 3] = self.shape[source] - 1 if turned else 0
+        affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ self.to_ras @ to_voxel
+        between, rows, columns = (float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
+        return Image(
+            frames[..., None],
+            modality=modality,
+            bits_stored=self.dtype.itemsize * 8,
+            signed=self.dtype.kind != "u",
+            rescale=(self.rescale,),
+            units="HU" if modality == "CT" else "",
+            spacing=(between, rows, columns),
+            affine=affine,
+        )
+
+
+def open_volume(path: Path) -> StoredVolume:
+    """Read what stands before the voxels.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        Held: As in :func:`read_volume`.
+    """
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
@@ -104,19 +161,20 @@ def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], Rescale]:
             raise Held(NO_GREY)
         if len(shape) < 2 or not 0 < math.prod(shape) * dtype.itemsize <= MAX_BYTES:
             raise Held("pixels: volume empty or over the limit")
-        voxels = np.asarray(volume.dataobj.get_unscaled())
+        file, offset = Path(volume.file_map["image"].filename), int(volume.dataobj.offset)
         rescale = Rescale(float(volume.dataobj.slope), float(volume.dataobj.inter))
         to_ras = np.asarray(volume.affine, np.float64)
     except FileNotFoundError:
         raise
     except (*_FAILURES, ImageFileError, HeaderDataError):
-        raise Held("unreadable: NIfTI volume") from None
+        raise Held(_UNREADABLE) from None
     if not np.isfinite(to_ras).all() or np.linalg.matrix_rank(to_ras[:3, :3]) < 3:
         raise Held("unreadable: NIfTI orientation")
-    voxels = voxels.reshape(shape[0], shape[1], math.prod(shape[2:3]), -1)[..., 0]
-    if len(shape) > 3:
-        voxels = voxels.copy()  # so that the other volumes can go
-    return voxels.astype(voxels.dtype.newbyteorder("="), copy=False), to_ras, rescale
+    sizes = (shape[0], shape[1], math.prod(shape[2:3]))
+    layout = _layout(to_ras, sizes)
+    return StoredVolume(
+        file, offset, sizes, math.prod(shape[3:]), dtype, rescale, to_ras, layout, volume.dataobj
+    )
 
 
 def _layout(to_ras: NDArray[np.float64], shape: tuple[int, ...]) -> Layout:

@@ -139,7 +139,7 @@ class AttackerTrainer:
         )
         options = LoopOptions(epochs=how.epochs, seed=seed, device=how.device, workers=1)
         with tempfile.TemporaryDirectory(prefix="attacker-", dir=how.folder) as folder:
-            fit(AttackerTask(network, learning, choosing, settings), options, Path(folder))
+            fit(AttackerTask(network, learning, choosing, settings), options, Path(folder), alone=True)
         return network.cpu().eval()
 
 

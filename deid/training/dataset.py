@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from deid.core.errors import UsageError
 from deid.training.card import check_record
 from deid.training.images import ImageStore, LoadOptions
+from deid.training.manifest import read_manifest
 from deid.training.options import ModelOptions
 from deid.training.progress import LoadProgress
-from deid.training.samples import SampleTable, read_manifest
+from deid.training.samples import SampleTable
 from deid.training.split import Split, near_duplicates, split_patients
 from deid.training.tree import read_tree
 

@@ -152,9 +152,9 @@ class AcceleratedEngine(Engine):
         self._accelerator.wait_for_everyone()
 
 
-def start_engine(device: str, precision: str) -> Engine:
-    """The engine for how this process was started."""
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+def start_engine(device: str, precision: str, *, alone: bool = False) -> Engine:
+    """The engine for how this process was started, or for this process ``alone``."""
+    several = not alone and int(os.environ.get("WORLD_SIZE", "1")) > 1
     return (AcceleratedEngine if several else Engine)(device, precision)
 
 

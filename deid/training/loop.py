@@ -60,7 +60,7 @@ class FitReport:
     is_main: bool = True
 
 
-def fit(task: Task, options: LoopOptions, folder: Path) -> FitReport:
+def fit(task: Task, options: LoopOptions, folder: Path, *, alone: bool = False) -> FitReport:
     """Train a task, or go on where the run in ``folder`` stopped.
 
     Every step depends on the state after the step before, its number and the seed only (torch's global random
@@ -72,14 +72,18 @@ def fit(task: Task, options: LoopOptions, folder: Path) -> FitReport:
         options: How long, where and how.
         folder: Receives ``options.json``, ``checkpoints/{last,best}.safetensors``, ``log.jsonl``, ``log.csv``
             and ``sheets/epoch_0001.png``.
+        alone: In this process only, though several were started: the others may have ended.
 
     Raises:
         UsageError: The folder holds a run with other options, a loss is not finite, memory is not enough,
             ...; the last good checkpoint is kept.
     """
-    engine = start_engine(options.device, options.precision)
+    engine = start_engine(options.device, options.precision, alone=alone)
     place = RunFolder(folder, engine.is_main)
+    place.check(options)
+    engine.wait()  # what one process writes no other one still checks
     place.open(options)
+    engine.wait()
     training = _Training(task, options, engine, place)
     first, rank = training.state.step, engine.rank
     with (

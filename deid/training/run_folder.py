@@ -31,15 +31,15 @@ class RunFolder:
         self._checkpoints = path / _CHECKPOINTS
 
     def open(self, options: LoopOptions) -> None:
-        """Make the folder ready for a run with these options, or for going on with one.
+        """Make the folder ready for a run with these options, or for going on with one; by the main process.
 
         Raises:
             UsageError: It holds something else, or a run with other options.
         """
+        if not self._is_main:
+            return
         self.check(options)
         try:
-            if not self._is_main:
-                return
             if options.resume == "never":
                 self._clear()
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)  # it shows patients

@@ -1,20 +1,14 @@
-"""What there is to train on: one sample an image or volume, from a manifest CSV."""
+"""What there is to train on: one sample an image or volume, and what its labels mean."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deid.core.errors import UsageError
-
-COLUMNS = ("path", "patient_id", "source", "modality", "study", "view", "labels", "licence")
-"""Columns of a manifest; the first two are required, others than these are passed over."""
 NORMAL = frozenset({"no finding", "normal"})
 """Labels, in any case, that say that no finding is there."""
 POSITIVE, NEGATIVE, MISSING = 1, 0, -1
@@ -22,20 +16,13 @@ POSITIVE, NEGATIVE, MISSING = 1, 0, -1
 Findings = tuple[str, ...] | None
 """Labels that are present: ``()`` says that none is, None that nobody looked."""
 
-_MANIFEST_HELP = (
-    "A manifest is a CSV file with a header line and at least the columns path and patient_id; source, "
-    "modality, study, view, labels (several separated by ';') and licence may follow. For example:\n"
-    "path,patient_id,source,modality,study,view,labels\n"
-    "images/0001.png,P1,hospital-a,DX,S1,PA,Effusion;Edema"
-)
-
 
 @dataclass(frozen=True)
 class Sample:
     """One image or volume of one patient.
 
     Attributes:
-        path: The file; of a volume in several files the first.
+        path: The file; of a volume in several files the first by name.
         patient: Who it shows; the same text is the same person.
         source: The data set or site it comes from; a card, a log and the terminal tell it.
         modality: Modality (0008,0060), such as ``DX``; empty if nothing says it.
@@ -68,7 +55,7 @@ class SampleTable:
 
     Attributes:
         samples: All of them.
-        left_out: What a tree holds beside them, by reason.
+        left_out: What a tree, or a folder of a manifest, holds beside them, by reason.
     """
 
     samples: tuple[Sample, ...]
@@ -104,31 +91,6 @@ class SampleTable:
 
 def _set_or_none(names: Iterable[str] | None) -> frozenset[str] | None:
     return None if names is None else frozenset(names)
-
-
-def read_manifest(path: Path) -> SampleTable:
-    """Read a manifest CSV; see :data:`COLUMNS`.
-
-    A relative path is relative to the CSV. Labels: an empty field is "nobody looked" (None), ``No Finding``
-    or ``Normal`` is "looked, and there is none" (``()``), anything else is what is present.
-
-    Raises:
-        UsageError: No file, no such columns, a line without path or patient, a finding beside ``Normal``, or
-            one image twice; the message names the line.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            _check_columns(reader.fieldnames or ())
-            samples = tuple(_sample(row, reader.line_num, path.parent) for row in reader)
-    except OSError:
-        raise UsageError(f"the manifest cannot be read: {path}; check the name.") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise UsageError(f"the manifest is no CSV file in UTF-8. {_MANIFEST_HELP}") from None
-    if not samples:
-        raise UsageError(f"the manifest holds no image. {_MANIFEST_HELP}")
-    _refuse_twice(samples)
-    return SampleTable(samples)
 
 
 def label_matrix(
@@ -183,7 +145,7 @@ def _any(states: Iterable[int]) -> int:
 
 
 def parse_labels(text: str) -> Findings:
-    """Findings of one labels field; see :func:`read_manifest`.
+    """Findings of one labels field; see :func:`deid.training.manifest.read_manifest`.
 
     Raises:
         ValueError: A finding stands beside ``Normal``.
@@ -195,43 +157,3 @@ def parse_labels(text: str) -> Findings:
     if present and present != names:
         raise ValueError("a finding beside normal")
     return present
-
-
-def _check_columns(names: Sequence[str]) -> None:
-    missing = [name for name in COLUMNS[:2] if name not in names]
-    if missing:
-        raise UsageError(f"the manifest has no column {' and no column '.join(missing)}. {_MANIFEST_HELP}")
-
-
-def _sample(row: dict[str | None, str | None], line: int, folder: Path) -> Sample:
-    if None in row or None in row.values():
-        raise UsageError(f"the manifest's line {line} has another number of fields than its header; mend it.")
-    fields = {name: (row.get(name) or "").strip() for name in COLUMNS}
-    for name in COLUMNS[:2]:
-        if not fields[name]:
-            raise UsageError(f"the manifest's line {line} has no {name}; fill it in or take the line out.")
-    try:
-        findings = parse_labels(fields["labels"])
-    except ValueError:
-        raise UsageError(
-            f"the manifest's line {line} names a finding beside Normal or No Finding; keep one of the two."
-        ) from None
-    return Sample(
-        path=folder / fields["path"],
-        patient=fields["patient_id"],
-        source=fields["source"],
-        modality=fields["modality"],
-        study=fields["study"],
-        view=fields["view"],
-        findings=findings,
-        licence=fields["licence"],
-    )
-
-
-def _refuse_twice(samples: Sequence[Sample]) -> None:
-    ordered = sorted(range(len(samples)), key=lambda index: (str(samples[index].path), index))
-    for one, other in pairwise(ordered):
-        if samples[one].path == samples[other].path:
-            raise UsageError(
-                f"the manifest names one image twice, as its images {one + 1} and {other + 1}; take one out."
-            )

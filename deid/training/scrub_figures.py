@@ -168,7 +168,7 @@ def _trained(
     attacker = make_attacker()
     task = AttackerTask(attacker, train, validation, settings.attack)
     name = f"attacker-{strength:g}-{_digest(attacker, train, validation, settings)[:12]}"
-    report = fit(task, settings.loop, folder / name)
+    report = fit(task, settings.loop, folder / name, alone=True)
     return Attack.of(attacker.cpu().eval(), report.best)
 
 

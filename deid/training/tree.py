@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from deid.core.errors import Held, Skipped, UsageError
 from deid.core.files import InputFile, SkippedInput, discover
 from deid.core.noise import NoiseCounter
@@ -18,11 +16,11 @@ from deid.nifti.bids import parse_name, subject_label
 from deid.nifti.facts import PICTURES
 from deid.nifti.labels import split_extension
 from deid.training.samples import Findings, Sample, SampleTable, parse_labels
+from deid.training.series import SeriesFile, joined, read_image_header, series_file
 
 NO_PATIENT = "no patient is named"
 NO_PICTURE = "no picture of a patient"
 
-_VOLUMES = frozenset({"CT", "MR", "PT"})
 _BIDS_EXTENSIONS = frozenset({".nii", ".nii.gz"})
 
 
@@ -44,17 +42,6 @@ class Labels:
             if path in self.by_path:
                 return self.by_path[path]
         return self.by_patient.get(patient)
-
-
-@dataclass(frozen=True)
-class _File:
-    """One image file: what is known of it, and what joins it with others to one volume (None: nothing)."""
-
-    sample: Sample
-    relative: str
-    label_key: str
-    volume: tuple[object, ...] | None
-    device: str = ""
 
 
 def read_tree(folder: Path, labels: Path | None = None) -> SampleTable:
@@ -80,11 +67,11 @@ def read_tree(folder: Path, labels: Path | None = None) -> SampleTable:
     NoiseCounter.installed()  # what the libraries say holds values of the files
     known = read_labels(labels) if labels is not None else Labels()
     left_out: Counter[str] = Counter()
-    volumes: defaultdict[tuple[object, ...], list[_File]] = defaultdict(list)
+    volumes: defaultdict[tuple[object, ...], list[SeriesFile]] = defaultdict(list)
     for number, found in enumerate(_files(folder, left_out)):
         volumes[found.volume or (number,)].append(found)
     devices = _neutral({file.device for files in volumes.values() for file in files})
-    samples = [_joined(files, known, devices) for files in volumes.values()]
+    samples = [_labelled(files, known, devices) for files in volumes.values()]
     if not samples:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
         raise UsageError(
@@ -138,7 +125,7 @@ def _findings(text: str, line: int) -> Findings:
         ) from None
 
 
-def _files(folder: Path, left_out: Counter[str]) -> Iterator[_File]:
+def _files(folder: Path, left_out: Counter[str]) -> Iterator[SeriesFile]:
     for found in discover(folder):
         if isinstance(found, SkippedInput):
             left_out[found.reason] += 1
@@ -152,7 +139,7 @@ def _files(folder: Path, left_out: Counter[str]) -> Iterator[_File]:
             left_out["unreadable file"] += 1
 
 
-def _bids_file(found: InputFile) -> _File:
+def _bids_file(found: InputFile) -> SeriesFile:
     label = subject_label(found.relative)
     if label is None:
         raise Skipped(NO_PATIENT)
@@ -167,44 +154,19 @@ def _bids_file(found: InputFile) -> _File:
         study=dict(entities).get("ses", "only session"),
         view=suffix,
     )
-    return _File(sample, found.relative, label, None)
+    return SeriesFile(sample, found.relative, label)
 
 
-def _dicom_file(found: InputFile) -> _File:
-    from deid.dicom.defined_terms import BODY_PARTS, MODALITIES, VIEW_POSITIONS, defined
+def _dicom_file(found: InputFile) -> SeriesFile:
     from deid.dicom.identity import identity_of
-    from deid.dicom.image_facts import facts_of
-    from deid.dicom.image_header import frame_count, orientation_of, refuse_unsupported, text, value_of, whole
-    from deid.dicom.pixels import read_header
+    from deid.dicom.image_header import value_of
 
-    header = read_header(found.path)
-    refuse_unsupported(header)
+    header = read_image_header(found.path)
     patient_id, issuer = (str(value_of(header, name) or "") for name in ("PatientID", "IssuerOfPatientID"))
     patient = identity_of(patient_id, issuer)
     if patient is None:
         raise Skipped(NO_PATIENT)
-    facts, orientation = facts_of(header), orientation_of(header)
-    modality = facts.modality
-    if modality in _VOLUMES:
-        plane = "" if orientation is None else "SCA"[int(np.abs(np.cross(*orientation)).argmax())]
-        alike = f"{text(header, 'SeriesDescription')} {plane}"
-    else:
-        alike = text(header, "ImageLaterality") or text(header, "Laterality")
-    volume: tuple[object, ...] | None = None
-    if modality in _VOLUMES and frame_count(header) == 1 and orientation is not None:
-        sizes = (whole(header, "Rows"), whole(header, "Columns"))
-        volume = (text(header, "SeriesInstanceUID"), *sizes, *np.round(orientation, 2).ravel().tolist())
-    sample = Sample(
-        path=found.path,
-        patient=patient,
-        modality=defined(modality, MODALITIES, "OT"),
-        study=text(header, "StudyInstanceUID"),
-        view=defined(facts.view, VIEW_POSITIONS),
-        body_part=defined(facts.body_part, BODY_PARTS),
-        alike=" ".join(filter(None, (facts.body_part, facts.view, alike.strip()))),
-    )
-    device = " ".join((text(header, "Manufacturer"), text(header, "ManufacturerModelName"))).strip()
-    return _File(sample, found.relative, patient_id.strip(" \0"), volume, device)
+    return series_file(found, header, patient, patient_id.strip(" \0"))
 
 
 def _neutral(devices: Iterable[str]) -> dict[str, str]:
@@ -213,10 +175,8 @@ def _neutral(devices: Iterable[str]) -> dict[str, str]:
     return {"": ""} | {device: f"device {number}" for number, device in enumerate(named, 1)}
 
 
-def _joined(files: list[_File], labels: Labels, devices: Mapping[str, str]) -> Sample:
+def _labelled(files: list[SeriesFile], labels: Labels, devices: Mapping[str, str]) -> Sample:
     """One sample of all files of a volume."""
-    files.sort(key=lambda file: file.relative)
-    first = files[0]
+    sample, first = joined(files), files[0]
     findings = labels.of((file.relative for file in files), first.label_key)
-    parts = tuple(file.sample.path for file in files) if len(files) > 1 else ()
-    return replace(first.sample, source=devices[first.device], findings=findings, parts=parts)
+    return replace(sample, source=devices[first.device], findings=findings)

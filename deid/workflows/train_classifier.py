@@ -29,10 +29,11 @@ DICOM or BIDS files with --labels LABELS.csv, its columns path or patient_id, an
     images/0001.png,P1,hospital-a,DX,S1,PA,Effusion;Edema,CC BY 4.0
     images/0002.dcm,P2,hospital-a,DX,S1,PA,No Finding,CC BY 4.0
 
-path and patient_id are required. Images are PNG, JPEG, DICOM or NIfTI; labels are separated by ';', 'No
-Finding' or 'Normal' says that none is there, and an empty field that nobody looked. Each finding that is to
-be learned and measured needs some hundred patients with and without it; about 70, 10 and 20 % of all patients
-become train, validation and test. For example, on a CPU:
+path and patient_id are required. Images are PNG, JPEG, DICOM or NIfTI; a path may also name a folder that
+holds the files of one DICOM series. Labels are separated by ';', 'No Finding' or 'Normal' says that none is
+there, and an empty field that nobody looked. Each finding that is to be learned and measured needs some
+hundred patients with and without it; about 70, 10 and 20 % of all patients become train, validation and test.
+For example, on a CPU:
 
     mami-deid train-classifier manifest.csv --out runs/chest --findings Pneumonia --size 112 --minutes 60"""
 

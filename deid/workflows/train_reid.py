@@ -33,10 +33,11 @@ DICOM or BIDS files):
     images/0002.dcm,P1,hospital-a,DX,S2,PA,No Finding,CC BY 4.0
 
 path and patient_id are required, and patient_id must be right: the same text is the same person. Images are
-PNG, JPEG, DICOM or NIfTI. Patients are compared within one source, view, size and finding group (some
-finding, none, nobody looked), so each of these needs several patients with two studies; some hundred patients
-with several studies in all give a critic that is worth its name. About 70, 10 and 20 % of the patients become
-train, validation and test. For example, on a CPU:
+PNG, JPEG, DICOM or NIfTI; a path may also name a folder that holds the files of one DICOM series. Patients
+are compared within one source, view, size and finding group (some finding, none, nobody looked), so each of
+these needs several patients with two studies; some hundred patients with several studies in all give a critic
+that is worth its name. About 70, 10 and 20 % of the patients become train, validation and test. For example,
+on a CPU:
 
     mami-deid train-reid manifest.csv --out runs/critic --epochs 200 --minutes 60"""
 

@@ -37,9 +37,10 @@ DICOM or BIDS files):
     images/0001.png,P1,hospital-a,DX,S1,PA,Effusion;Edema,CC BY 4.0
     images/0002.dcm,P1,hospital-a,DX,S2,PA,No Finding,CC BY 4.0
 
-path and patient_id are required. Some hundred patients with two or more studies from one source are needed:
-they teach the critics what identity is. --classifier is a model from 'mami-deid models list' or a folder that
-train-classifier made; its features, logits and findings are what must stay. For example, on a CPU:
+path and patient_id are required; a path may also name a folder that holds the files of one DICOM series. Some
+hundred patients with two or more studies from one source are needed: they teach the critics what identity is.
+--classifier is a model from 'mami-deid models list' or a folder that train-classifier made; its features,
+logits and findings are what must stay. For example, on a CPU:
 
     mami-deid train-unet manifest.csv --out runs/unet --classifier chest-classifier --size 112 --minutes 60"""
 

@@ -12,8 +12,8 @@ import pytest
 from workflows.command import Tool
 
 from deid.core.errors import UsageError
+from deid.training.manifest import read_manifest
 from deid.training.phantoms import make_cohort, write_dicom, write_nifti, write_png
-from deid.training.samples import read_manifest
 from deid.workflows.scrub.options import OnRisk
 
 

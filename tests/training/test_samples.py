@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deid.core.errors import UsageError
+from deid.training.manifest import read_manifest
 from deid.training.samples import (
     MISSING,
     NEGATIVE,
@@ -13,7 +14,6 @@ from deid.training.samples import (
     Sample,
     label_matrix,
     parse_labels,
-    read_manifest,
 )
 
 FULL = """path,patient_id,source,modality,study,view,labels,licence,width

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from deid.training.images import ImageStore
+from deid.training.manifest import read_manifest
 from deid.training.pairs import PKSampler, make_pairs
-from deid.training.samples import read_manifest
 from deid.training.split import near_duplicates, split_patients
 
 MANIFEST = Path(__file__).resolve().parents[2] / "../shared/data/manifest.csv"

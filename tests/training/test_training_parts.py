@@ -184,11 +184,14 @@ def test_a_bar_on_a_terminal(tmp_path, monkeypatch):
 SEVERAL = """
     from pathlib import Path
     import torch
-    from training.toy import Toy, train
+    from deid.training.loop import fit
+    from training.toy import Toy, options, train
     torch.manual_seed(0)
     task, report = train(Path("run"), epochs=3)
     weights = torch.cat([p.detach().reshape(-1) for p in task.network.parameters()])
     print(report.is_main, report.best["accuracy"], weights.double().sum().item(), report.steps)
+    if report.is_main:
+        print(fit(Toy(), options(), Path("after"), alone=True).steps)
 """
 
 
@@ -201,7 +204,8 @@ def test_two_processes_train_one_network(tmp_path):
     command = [sys.executable, "-c", textwrap.dedent(SEVERAL)]
     started = [subprocess.Popen(command, cwd=tmp_path, env=own, stdout=subprocess.PIPE) for own in ranks]
     one, other = (process.communicate(timeout=120)[0].decode().split() for process in started)
-    assert (one[0], other[0]) == ("True", "False") and one[1:] == other[1:]
+    *one, after = one
+    assert (one[0], other[0]) == ("True", "False") and one[1:] == other[1:] and int(after) > 0
     kinds = [record["kind"] for record in read_log(tmp_path / "run" / "log.jsonl")]
     assert kinds == ["steps", "epoch"] * 3
 

@@ -9,66 +9,28 @@ import torch
 from PIL import Image
 from training.recognition_sets import blobs
 from typer.testing import CliRunner
+from workflows.train_sets import COLUMNS, SMALL_UNET, reader, spots
 
 from deid.core.errors import UsageError
-from deid.core.model_card import AgeGroup, InputRange, Intensity, ModelKind, ModelRecord, read_record
-from deid.networks.classifier import Classifier
-from deid.networks.folder import load_network, save_model
-from deid.pixels.network_range import IntensityRule
+from deid.core.model_card import ModelKind, read_record
+from deid.networks.folder import load_network
 from deid.reid.metrics import Interval
 from deid.reid.pairs import FairPairs
 from deid.training.options import read_options
 from deid.training.scrub_figures import _excess
 from deid.workflows.train_unet import UnetOptions, train_unet
 
-COLUMNS = ("path", "patient_id", "source", "modality", "study", "view", "labels", "licence")
-PATIENTS = 60
-SMALL = {
-    "size": 32, "depth": 3, "batch": 12, "epochs": 1, "steps_per_epoch": 4, "critic_steps": 2, "templates": 4,
-    "k": 3, "strengths": (0.5, 1.0), "attack_epochs": 1, "attack_steps": 4, "attack_versions": 1,
-    "inverted": 8, "least": 2, "critics": ("compact", "compact"), "critic_patients": 8, "fresh_steps": 2,
-    "device": "cpu",
-}  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A manifest of two sources: each patient has three soft spots of their own, every second a square."""
-    folder = tmp_path_factory.mktemp("data")
-    random = np.random.default_rng(0)
-    rows, (down, across) = [], np.mgrid[:32, :32] / 32
-    for patient in range(PATIENTS):
-        spots = random.uniform(0.2, 0.8, (3, 2))
-        for study in range(2):
-            pixels = 60 + random.normal(0, 5, (32, 32))
-            pixels += sum(120 * np.exp(-((down - r) ** 2 + (across - c) ** 2) / 0.02) for r, c in spots)
-            pixels[24:30, 24:30] += 60 * (patient % 2)
-            name = f"{patient}-{study}.png"
-            Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / name)
-            labels = "Effusion" if patient % 2 else "No Finding"
-            source = "others" if 20 <= patient < 40 else "phantoms"
-            rows.append((name, f"PAT-{patient}", source, "DX", str(study), "PA", labels, "CC0-1.0"))
-    with (folder / "manifest.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows([COLUMNS, *rows])
-    return folder
+    return spots(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
     """A model folder with a classifier that has learned nothing."""
-    torch.manual_seed(0)
-    arguments = {"backbone": "lcnet_035", "findings": ["Effusion"], "size": 32}
-    record = ModelRecord(
-        name="reader", kind=ModelKind.CLASSIFIER, architecture="classifier", arguments=arguments,
-        findings=("Effusion",), training=(), commands=(), metrics=(), licence="CC0-1.0", created_by="a test",
-        input=InputRange(
-            ("DX",), ("MONOCHROME2",), (), (), AgeGroup.ANY, (32, 32), "stretch",
-            Intensity("network-range", IntensityRule().to_json()),
-        ),
-    )  # fmt: skip
-    folder = tmp_path_factory.mktemp("models") / "reader"
-    save_model(folder, Classifier(**arguments), record, "A reader.\n")
-    return folder
+    return reader(tmp_path_factory.mktemp("models") / "reader")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +39,7 @@ def trained(data, classifier, tmp_path_factory):
 
 
 def options(classifier, **given):
-    return read_options(UnetOptions, None, SMALL | {"classifier": str(classifier)} | given)
+    return read_options(UnetOptions, None, SMALL_UNET | {"classifier": str(classifier)} | given)
 
 
 def test_both_models_load_and_say_what_they_are(trained):
