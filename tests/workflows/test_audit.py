@@ -240,6 +240,9 @@ def test_the_command_prints_a_table_and_json(tmp_path, scrubbed):
     [
         (("--require", "header.certain>0"), 5, "gate failed: header.certain>0.0 (found 0)"),
         (("--require", "header.certain"), 2, "a gate is"),
+        (("--require", "header.certain>0", "--render", "audit.json"), 2, "--require needs an audit"),
+        (("--require", "header.certain>0", "--forget"), 2, "--require needs an audit"),
+        (("--seed", str(2**70)), 2, "--seed"),
         (("--device", "gpu"), 2, "--device takes one of"),
         (("--attack", "magic"), 2, "--attack takes one of"),
         (("--effort", "none"), 2, "--effort takes one of"),
