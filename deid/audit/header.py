@@ -179,6 +179,7 @@ class _Attack:
     files: int = 0
     unread: int = 0
     searched: set[tuple[str, SourceValue]] = field(default_factory=set)
+    searched_for_all: set[tuple[str, SourceValue]] = field(default_factory=set)
     by_form: Counter[str] = field(default_factory=Counter)
     by_place: Counter[str] = field(default_factory=Counter)
     ids: set[str] = field(default_factory=set)
@@ -192,7 +193,9 @@ class _Attack:
             self.unread += 1
             return
         self.files += 1
-        self.searched |= {(instance.patient, value) for value in forms.values}
+        (self.searched if instance.patient else self.searched_for_all).update(
+            (instance.patient, value) for value in forms.values
+        )
         self.ref = instance.ref
         self._add_attributes(instance, content)
         self.ids |= set(_ids(content, instance.name))
@@ -261,13 +264,16 @@ class _Attack:
             sources = self.sources.ids()
             digests = hash_dictionary(sources, self.sources.joined, self.ids - sources)
             shift = self.shifts.result()
+        known = {value for _, value in self.searched}
+        # In files that are of nobody, the values of all are searched for: that makes them no more values.
+        values = len(self.searched) + sum(value not in known for _, value in self.searched_for_all)
         reached = self.certain or (digests and digests["recovered"]) or (shift and shift["recovered"])
         found: dict[str, Any] = {
             "status": "assessed",
             "reason": "; ".join(self._reservations(release.paired)),
             "certain": self.certain,
             "possible": self.possible,
-            "values": len(self.searched),
+            "values": values,
             "files": self.files,
             "by_form": {str(form): self.by_form[form] for form in Form},
             "by_place": {place: self.by_place[place] for place in PLACES},
@@ -277,7 +283,7 @@ class _Attack:
         found["hash_dictionary"] = digests if digests is not None else not_run
         found["shift"] = shift if shift is not None else dict(not_run)
         complete = release.paired and not self.unread
-        return found | _verdict(bool(reached), complete, len(self.searched))
+        return found | _verdict(bool(reached), complete, values)
 
     def _reservations(self, paired: bool) -> Iterator[str]:
         """What was not done."""

@@ -15,6 +15,7 @@ from deid.core.files import InputFile, discover
 from deid.core.journal import Journal
 from deid.core.outcomes import Status
 from deid.core.pseudonyms import Pseudonyms
+from deid.dicom.defined_terms import MODALITIES, defined
 from deid.dicom.index import DicomRecord, index_file
 
 NO_PATIENT = "no header and no table says whose it is"
@@ -308,7 +309,7 @@ def _read(pair: Pair, patients: Mapping[str, str]) -> _Read | str:
         pair.name,
         "",
         "",
-        modality=record.modality.upper(),
+        modality=defined(record.modality.upper(), MODALITIES, "OT"),
         view=_view(pair),
         uid=record.instance,
     )
@@ -319,7 +320,8 @@ def _read_nifti(pair: Pair, given: str) -> _Read | str:
     """A NIfTI file, whose path says in BIDS of whom it is (``sub-``) and when (``ses-``)."""
     parts = PurePosixPath(pair.name).parts
     subject = next((part for part in parts if part.startswith("sub-")), "")
-    session = next((part for part in parts if part.startswith("ses-")), pair.name)
+    # A subject without sessions has one; of what is not in BIDS nothing says which files are of one visit.
+    session = next((part for part in parts if part.startswith("ses-")), "" if subject else pair.name)
     patient = given or subject
     if not patient and not is_text(pair.name):
         return NO_PATIENT

@@ -316,6 +316,25 @@ def test_an_output_too_large_to_be_searched_leaves_no_verdict(tmp_path, monkeypa
     assert found["reason"] == "released files that could not be searched: 1"
 
 
+def test_values_are_counted_once_whatever_files_stand_beside(tmp_path):
+    plain = attacked(tmp_path)["values"]
+    for folder in ("before", "after"):
+        (tmp_path / folder / "list.csv").write_text("nothing\n")
+    found = header(read_release(equal_name_pairs(tmp_path / "before", tmp_path / "after")), PROFILE)
+    assert found["values"] == plain
+
+
+def test_a_modality_is_a_word_of_the_standard(tmp_path):
+    """A device or a person can fill the element with anything, and the report shows it."""
+    for folder in ("before", "after"):
+        (tmp_path / folder).mkdir()
+        dataset = original(0)
+        dataset.Modality = "QUIXWALD"
+        (tmp_path / folder / "0.dcm").write_bytes(to_bytes(dataset))
+    release = read_release(equal_name_pairs(tmp_path / "before", tmp_path / "after"))
+    assert release.modalities() == {"OT": 1}
+
+
 def test_no_value_of_the_source_is_in_the_result(tmp_path):
     found = repr(attacked(tmp_path, text(f"{NAME} {NUMBER}0 {DAY}")))
     assert not any(value in found for value in (NAME, "Quixwald", NUMBER, DAY, str(tmp_path)))

@@ -154,6 +154,13 @@ def test_gates_are_checked(tmp_path, scrubbed):
     assert done.exit_status == 0
 
 
+def test_labels_that_cannot_be_read_are_refused_before_the_work(tmp_path, scrubbed):
+    (tmp_path / "labels.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError, match="--labels takes"):
+        audited(tmp_path / "report", state=scrubbed.state, labels=tmp_path / "labels.csv")
+    assert not (tmp_path / "report").exists()
+
+
 def test_an_attack_that_cannot_run_leaves_the_others(tmp_path, scrubbed, monkeypatch):
     def refuse(*arguments, **options):
         raise UsageError("this attack needs more images.")
