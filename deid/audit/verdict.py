@@ -6,9 +6,9 @@ One rule for all sections, which compares with chance and with the ceiling and n
   all attackers tried together (Bonferroni, both directions). The error is the larger of the attacker's own
   and that of the shuffled-label control, so that a few lucky patients prove nothing. A weak attacker who
   finds a link has found it.
-- *not assessed* else, where the ceiling on originals is under 0.70 (the attacker is too weak to conclude), the
-  smallest excess over one half that these patients could show is more than half the ceiling's, or no attacker
-  was adapted to the scrubbed images: a frozen one proves a leak but never its absence.
+- *not assessed* else, where the ceiling on originals is under 0.70 (the attacker is too weak to conclude),
+  the smallest excess over one half that these patients could show is more than half the ceiling's, or
+  no attacker was adapted to the scrubbed images: a frozen one proves a leak but never its absence.
 - *no link found* otherwise.
 """
 
