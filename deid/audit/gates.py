@@ -3,7 +3,8 @@
 ``reid.adaptive.auc.upper<0.6``: a dotted path, a comparison, a number. A path that ends at a measure with
 an interval takes the end of it that makes the gate harder to pass: upper for ``<`` and ``<=``, lower for
 ``>`` and ``>=``, the value itself for ``==``. What is missing or was not assessed fails,
-unless it is allowed; so does, in a merged audit, what was not assessed in every shard.
+unless it is allowed; so does a figure of a threat whose verdict is "not assessed" (attackers too weak, no
+originals to search with) and, in a merged audit, what was not assessed in every shard.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from deid.audit.schema import schema
 from deid.core.errors import UsageError
 
 _EXPRESSION = re.compile(
@@ -29,7 +31,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 }
 _END = {"<": "upper", "<=": "upper", ">": "lower", ">=": "lower", "==": "value"}
 MISSING, NOT_ASSESSED, NO_NUMBER = "missing", "not assessed", "not a number"
-PARTLY = "not assessed in every shard"
+PARTLY, UNJUDGED = "not assessed in every shard", "measured, but the threat was not assessed"
 _HELP = "a gate is PATH<NUMBER (or <=, >, >=, ==) with a path of audit.json, such as header.certain==0"
 
 
@@ -94,8 +96,8 @@ def check_gates(
     Args:
         gates: In the order of the command line.
         result: The document, of which ``gates`` itself is not looked at.
-        allow_not_assessed: What was not assessed passes, and what was in some shards is compared all the
-            same. What no section could ever hold does not pass.
+        allow_not_assessed: What was not assessed passes; what was in some shards, or belongs to a threat
+            without a verdict, is compared all the same. What no section could ever hold does not pass.
     """
     return [_checked(gate, result, allow_not_assessed) for gate in gates]
 
@@ -105,9 +107,14 @@ def _checked(gate: Gate, result: Mapping[str, Any], allowed: bool) -> GateResult
     if isinstance(found, str):
         return GateResult(gate.expression, None, allowed and found == NOT_ASSESSED, found)
     passed = _COMPARISONS[gate.sign](found, gate.limit)
-    if _is_partial(gate, result):
-        return GateResult(gate.expression, found, allowed and passed, PARTLY)
-    return GateResult(gate.expression, found, passed, "")
+    doubt = PARTLY if _is_partial(gate, result) else UNJUDGED if _is_unjudged(gate, result) else ""
+    return GateResult(gate.expression, found, passed and (allowed or not doubt), doubt)
+
+
+def _is_unjudged(gate: Gate, result: Mapping[str, Any]) -> bool:
+    """Whether a number belongs to a threat of which nothing could be concluded."""
+    section = result.get(gate.path[0])
+    return isinstance(section, Mapping) and section.get("verdict") == NOT_ASSESSED
 
 
 def _is_partial(gate: Gate, result: Mapping[str, Any]) -> bool:
@@ -130,17 +137,42 @@ def _look_up(gate: Gate, result: Mapping[str, Any]) -> float | str:
             return MISSING
         assessed = assessed and here.get("status", "assessed") == "assessed"
         if name not in here:
-            return MISSING if assessed else NOT_ASSESSED
+            return MISSING if assessed else _unassessed(gate)
         here = here[name]
     if isinstance(here, Mapping):
         if here.get("status", "assessed") != "assessed" or not assessed:
-            return NOT_ASSESSED
+            return _unassessed(gate)
         here = here.get(_END[gate.sign], here)
     if here is None:
-        return NOT_ASSESSED
+        return _unassessed(gate)
     if isinstance(here, bool) or not isinstance(here, int | float) or not math.isfinite(here):
         return NO_NUMBER
     return float(here)
+
+
+def _unassessed(gate: Gate) -> str:
+    """Not assessed, if the place exists at all: a slip of the pen must not pass where that is allowed."""
+    whole = schema()
+    return NOT_ASSESSED if _has_place(gate.path, whole, whole) else MISSING
+
+
+def _has_place(path: Sequence[str], node: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
+    """Whether a part of the schema has a place for a path.
+
+    A name with dots, such as that of a model, takes several parts of it, but not the last: else any end of
+    a path would be part of a name.
+    """
+    if "$ref" in node:
+        node = whole["$defs"][node["$ref"].rpartition("/")[2]]
+    branches = [node[key] for key in ("then", "else") if key in node] + node.get("anyOf", [])
+    if not path or any(_has_place(path, branch, whole) for branch in branches):
+        return True
+    for size in range(1, max(2, len(path))):
+        name = ".".join(path[:size])
+        child = node.get("properties", {}).get(name, node.get("additionalProperties"))
+        if isinstance(child, Mapping) and _has_place(path[size:], child, whole):
+            return True
+    return False
 
 
 def _joined(path: tuple[str, ...], result: Any) -> Iterable[str]:

@@ -26,7 +26,7 @@ from deid.audit.bids_content import (
 )
 from deid.audit.digests import hash_dictionary, upper_bound
 from deid.audit.identifiers import SharedValues, Sort, SourceValue, source_values
-from deid.audit.leaves import Content, Leaf, read_content
+from deid.audit.leaves import Content, Leaf, Segment, read_content
 from deid.audit.patterns import dates_in_name, suspicious
 from deid.audit.release import Instance, Release
 from deid.audit.shifts import Marks, Shifts, date_marks
@@ -44,6 +44,9 @@ _PIXEL_GROUPS = frozenset({0x0028, 0x5400, 0x7FE0})
 _CODES = frozenset({"LO", "SH", "PN", "UI"})
 _NUMBERS = frozenset({"DS", "IS", "OB", "OW", "OF", "OD", "OL", "OV"}) | BINARY_SIZES.keys()
 _LONGEST_ID = 128
+_UNREADABLE = "unreadable file"
+_MOST_OF_ONE, _MOST_OF_ALL = 64 << 20, 4 << 20
+"""Bytes of an unreadable output that are searched for the values of its patient, or of all patients."""
 _TIME_STAMPS = (8, 12, 14, 17)
 """Digits of a date, and of one with a time to the minute, second or millisecond."""
 
@@ -174,7 +177,9 @@ class _Attack:
     certain: int = 0
     possible: int = 0
     files: int = 0
+    unread: int = 0
     searched: set[tuple[str, SourceValue]] = field(default_factory=set)
+    searched_for_all: set[tuple[str, SourceValue]] = field(default_factory=set)
     by_form: Counter[str] = field(default_factory=Counter)
     by_place: Counter[str] = field(default_factory=Counter)
     ids: set[str] = field(default_factory=set)
@@ -183,11 +188,14 @@ class _Attack:
 
     def file(self, instance: Instance, forms: Forms) -> None:
         """Attack one output."""
-        content = _content(instance.scrubbed)
+        content = _released(instance)
         if content is None:
+            self.unread += 1
             return
         self.files += 1
-        self.searched |= {(instance.patient, value) for value in forms.values}
+        (self.searched if instance.patient else self.searched_for_all).update(
+            (instance.patient, value) for value in forms.values
+        )
         self.ref = instance.ref
         self._add_attributes(instance, content)
         self.ids |= set(_ids(content, instance.name))
@@ -216,7 +224,7 @@ class _Attack:
                 patient = self.people.get(label, f"row {label}" if self.whole else "")
                 if patient:
                     self.uniqueness.add_values(patient, ((name, value),))
-        elif not is_beside(instance.scrubbed):
+        elif instance.patient and not is_beside(instance.scrubbed):
             self.uniqueness.add_values(instance.patient, (), instance.ref)
 
     def _is_sure(
@@ -256,13 +264,16 @@ class _Attack:
             sources = self.sources.ids()
             digests = hash_dictionary(sources, self.sources.joined, self.ids - sources)
             shift = self.shifts.result()
+        known = {value for _, value in self.searched}
+        # In files that are of nobody, the values of all are searched for: that makes them no more values.
+        values = len(self.searched) + sum(value not in known for _, value in self.searched_for_all)
         reached = self.certain or (digests and digests["recovered"]) or (shift and shift["recovered"])
         found: dict[str, Any] = {
             "status": "assessed",
-            "reason": "" if release.paired else "without the originals: patterns and uniqueness only",
+            "reason": "; ".join(self._reservations(release.paired)),
             "certain": self.certain,
             "possible": self.possible,
-            "values": len(self.searched),
+            "values": values,
             "files": self.files,
             "by_form": {str(form): self.by_form[form] for form in Form},
             "by_place": {place: self.by_place[place] for place in PLACES},
@@ -271,13 +282,21 @@ class _Attack:
         not_run = {"status": "not assessed", "reason": "needs the originals"}
         found["hash_dictionary"] = digests if digests is not None else not_run
         found["shift"] = shift if shift is not None else dict(not_run)
-        return found | _verdict(bool(reached), release.paired, len(self.searched))
+        complete = release.paired and not self.unread
+        return found | _verdict(bool(reached), complete, values)
+
+    def _reservations(self, paired: bool) -> Iterator[str]:
+        """What was not done."""
+        if not paired:
+            yield "without the originals: patterns and uniqueness only"
+        if self.unread:
+            yield f"released files that could not be searched: {self.unread}"
 
 
-def _verdict(reached: bool, paired: bool, values: int) -> dict[str, str]:
+def _verdict(reached: bool, complete: bool, values: int) -> dict[str, str]:
     if reached:
         return {"verdict": "linkable", "words": "linkable"}
-    if not paired or not values:
+    if not complete or not values:
         return {"verdict": "not assessed", "words": "not assessed"}
     words = f"no link found by these attackers at N = {values}, upper bound {upper_bound(0, values):.2g}"
     return {"verdict": "no link found", "words": words}
@@ -290,6 +309,20 @@ def _content(path: Path | None) -> Content | None:
         return read_bids(path) if is_bids(path) else read_content(path)
     except (Held, Skipped, OSError):
         return None
+
+
+def _released(instance: Instance) -> Content | None:
+    """An output; of one that cannot be understood its bytes. None where there are too many, or none."""
+    content = _content(instance.scrubbed)
+    if content is not None:
+        return content
+    most = _MOST_OF_ONE if instance.patient else _MOST_OF_ALL
+    try:
+        with instance.scrubbed.open("rb") as stream:
+            data = stream.read(most + 1)
+    except OSError:
+        return None
+    return Content((), (Segment(-1, data, _UNREADABLE),), "", "") if len(data) <= most else None
 
 
 def _text_leaves(content: Content) -> Iterator[Leaf]:

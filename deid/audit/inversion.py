@@ -93,6 +93,8 @@ def inversion(
     if images.originals is None or (anonymizer is None and restorer is None):
         reason = "there are no originals" if images.originals is None else "there is no anonymizer to undo"
         return _nothing(f"{reason}, so that nothing can be compared")
+    if len(set(images.patients)) < LEAST_PATIENTS:
+        return _nothing(f"fewer than {LEAST_PATIENTS} patients")
     chosen = images.at_most(options.images, options.reid.seed)
     methods: dict[str, Section] = {}
     found: list[_Undone] = []
@@ -111,7 +113,7 @@ def inversion(
     ceiling = strongest([one.ceiling for one in found]) or not_assessed("")
     errors = max(one.chance_error for one in found)
     verdict, reason = judge(Evidence(attacks, sum(one.tried for one in found), ceiling, errors))
-    said = {"verdict": verdict, "words": words(verdict, best)}
+    said = {"verdict": verdict, "words": words(verdict, attacks)}
     return {"status": "assessed", "reason": reason} | said | {"methods": methods}
 
 

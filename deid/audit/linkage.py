@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from deid.audit.annex import Annex, Scores
-from deid.audit.assessment import Section, figure, not_assessed
+from deid.audit.assessment import Section, figure, not_assessed, standard_error
 from deid.audit.attackers import (
     KEYPOINTS,
     PAIR_BY_PAIR,
@@ -26,7 +26,7 @@ from deid.audit.attackers import (
 from deid.audit.pairing import LEAST_PATIENTS, numbers
 from deid.audit.pictures import AuditImages, Pictures
 from deid.audit.search import Codes, OwnImages, search, shares_below
-from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED, Evidence, judge
+from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED, Evidence, judge, quantile
 from deid.reid.ranking import Ranks, found_within, patient_mean
 
 COMPARED = 200
@@ -74,8 +74,9 @@ def linkage(
     patients = len(set(images.patients))
     evidence = Evidence(list(methods.values()), len(methods), _CERTAIN, _UNIFORM / patients**0.5)
     verdict, reason = judge(evidence)
-    best = max(methods.values(), key=lambda method: float(method["auc"]["value"]))
-    upper = best["auc"]["upper"]
+    if any(_finds_first(method, patients, 2 * len(methods)) for method in methods.values()):
+        verdict, reason = LINKABLE, ""
+    upper = max(method["auc"]["upper"] for method in methods.values())
     said = f"no link found by these attackers at N = {patients} patients, upper bound AUC {upper:.2f}"
     return {
         "status": "assessed",
@@ -108,7 +109,7 @@ def match(
     shares = shares_below(probe, gallery, own)
     turned = shares.mean() < 0.5
     patients = numbers(images.patients)
-    found = search(probe, gallery, own)
+    found = search(-probe if turned else probe, gallery, own)  # as an attacker would with negatives
     if note is not None and images.refs:
         first = found.queries[(found.higher == 0) & (found.tied == 0)]
         note(images.refs, first, made.scores(known, first, first))
@@ -120,6 +121,19 @@ def match(
         "gallery": len(images),
         "chance_rank_1": round(1 / len(images), 6),
     }
+
+
+def _finds_first(method: Section, patients: int, tried: int) -> bool:
+    """Whether more originals come first than chance explains: a few copies in a release hardly move its AUC.
+
+    Args:
+        method: Its figures.
+        patients: Of the release.
+        tried: Figures that are looked at together.
+    """
+    first, chance = method["rank_1"], method["chance_rank_1"]
+    guessing = (chance * (1 - chance) / min(patients, method["gallery"])) ** 0.5
+    return bool(first["value"] - chance > quantile(tried) * max(guessing, standard_error(first)))
 
 
 def strongest_match(images: AuditImages, critics: Mapping[str, nn.Module], seed: int = 0) -> Section:

@@ -48,7 +48,7 @@ _UNIFORM = 12**-0.5
 
 
 def merge(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One result of several; of one it is that one. The order does not matter.
+    """One result of several; of one it is that one, unless it is of a shard. The order does not matter.
 
     Args:
         results: What the ``audit.json`` of each shard holds.
@@ -63,9 +63,9 @@ def merge(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not results:
         raise ValueError("there is nothing to merge")
     check_alike(results)
-    if len(results) == 1:
-        return {**results[0], "gates": []}
     shards = check_apart(results)
+    if len(results) == 1 and shards < 2:
+        return {**results[0], "gates": []}
     return _Merger(sorted(results, key=lambda each: json.dumps(each, sort_keys=True)), shards).result()
 
 

@@ -28,6 +28,8 @@ from deid.reid.ranking import Ranks
 Geometry = Literal["original_original", "original_scrubbed", "scrubbed_scrubbed"]
 GEOMETRIES: tuple[Geometry, ...] = ("original_original", "original_scrubbed", "scrubbed_scrubbed")
 
+JOINED = "an original does not find the person, but scrubbed studies of a person find each other"
+
 _LEAST_GALLERY = 10
 
 
@@ -138,13 +140,16 @@ class Bout:
         if pairs is None or enough(pairs):
             return not_assessed(enough(pairs))
         scores = self.scores(pairs, geometry)
-        answers = self._answers(images, geometry, options)
+        answers = self._answers(images, geometry, options, turned=pairs.auc(scores) < 0.5)
         return assess(self.attacker.name, pairs, scores, answers, options.replicates, options.seed)
 
-    def _answers(self, images: AuditImages, geometry: Geometry, options: ReidOptions) -> Answers | None:
+    def _answers(
+        self, images: AuditImages, geometry: Geometry, options: ReidOptions, *, turned: bool
+    ) -> Answers | None:
         """Searches in galleries of one image a patient, by those patients' other studies.
 
-        Galleries of fewer than ten patients are left out.
+        Galleries of fewer than ten patients are left out. Where strangers score higher, the search is turned
+        round as the scores are.
         """
         first, second = (self.sides[side] for side in geometry.split("_"))
         patients, studies = numbers(images.patients), numbers(images.studies)
@@ -157,7 +162,8 @@ class Bout:
             if len(gallery) < _LEAST_GALLERY:
                 continue
             known = OwnImages.of(patients[queries], patients[gallery], studies[queries], studies[gallery])
-            found = search(*first.searchable(second, queries, gallery), known)
+            probe, held = first.searchable(second, queries, gallery)
+            found = search(-probe if turned else probe, held, known)
             if len(found.queries):
                 whose = patients[queries][found.queries]
                 ranks = Ranks(whose, found.higher, found.tied, found.others)
@@ -339,14 +345,15 @@ def _section(findings: _Findings, untrained: str) -> Section:
         adaptive = not_assessed(untrained)
     evidence = Evidence(attacks, findings.tried, ceiling, chance_error, bool(adaptive.get("auc")))
     verdict, reason = judge(evidence)
-    if images.originals is None:  # there is no ceiling, but a link is a link
-        linked = evidence.is_linkable()
-        verdict, reason = (LINKABLE, "") if linked else (NOT_ASSESSED, "there are no originals for a ceiling")
+    if verdict != LINKABLE and images.originals is None:
+        reason = "there are no originals for a ceiling"
+    elif verdict != LINKABLE and _is_joined(findings, chance_error):
+        verdict, reason = LINKABLE, JOINED
     return {
         "status": "assessed",
         "reason": reason,
         "verdict": verdict,
-        "words": words(verdict, best),
+        "words": words(verdict, attacks),
         "ceiling": ceiling,
         "frozen": findings.best(headline, "frozen") if images.originals is not None else _alone(),
         "training_free": findings.best(headline, "training_free")
@@ -360,6 +367,12 @@ def _section(findings: _Findings, untrained: str) -> Section:
             "smallest_difference": round(evidence.smallest_difference, 6) if shuffled else None,
         },
     }
+
+
+def _is_joined(findings: _Findings, chance_error: float) -> bool:
+    """Whether the scrubbed studies of a person find each other, which joins releases without any original."""
+    joined = [found["scrubbed_scrubbed"] for found in findings.sections.values()]
+    return Evidence(joined, 2 * findings.tried, {}, chance_error).is_linkable()
 
 
 def _alone() -> Section:

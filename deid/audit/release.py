@@ -15,11 +15,13 @@ from deid.core.files import InputFile, discover
 from deid.core.journal import Journal
 from deid.core.outcomes import Status
 from deid.core.pseudonyms import Pseudonyms
+from deid.dicom.defined_terms import MODALITIES, defined
 from deid.dicom.index import DicomRecord, index_file
 
 NO_PATIENT = "no header and no table says whose it is"
 NO_PAIR = "no counterpart on the other side"
 NOT_AN_IMAGE_FILE = "not a DICOM or NIfTI file"
+"""Of such a file nothing but its bytes is audited, for identifiers."""
 MISSING = "file not found"
 PAIRS_HELP = (
     "name the project that made the release (--out, --project or --state; with --key-file where the state is "
@@ -60,6 +62,10 @@ class Instance:
     uid: str = ""
 
 
+_Read = tuple[str, str, str, Instance]
+"""Patient, study and series as found, and the file without them."""
+
+
 @dataclass(frozen=True)
 class Release:
     """What is audited.
@@ -68,8 +74,8 @@ class Release:
         instances: In the order of their names.
         left_out: Files that are not audited, by reason.
         paired: The originals are known.
-        texts: Sidecars, tables and the voxels of pairs, for the header attack only; without patient where
-            they are of several.
+        texts: Sidecars, tables, the voxels of pairs and what is no image file, for the header attack only;
+            without patient where they are of several.
         whole: All patients of the release are meant, so that tables may speak of others, without files.
     """
 
@@ -237,13 +243,16 @@ def read_release(
         UsageError: No file can be audited.
     """
     left_out: Counter[str] = Counter()
-    found: list[tuple[str, str, str, Instance]] = []
+    found: list[_Read] = []
+    others: list[_Read] = []
     paired = False
     for pair in pairs:
         paired = paired or pair.original is not None
         read = _read(pair, patients or {})
         if isinstance(read, str):
             left_out[read] += 1
+            if read == NOT_AN_IMAGE_FILE:
+                others.append(_other(pair, patients or {}))
         else:
             found.append((*read[:3], replace(read[3], ref=pair.ref, source=pair.source)))
         if progress is not None:
@@ -251,12 +260,14 @@ def read_release(
     if all(is_beside(instance.scrubbed) for *_, instance in found):
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items())) or "no file"
         raise UsageError(f"no file can be audited ({reasons}); give --patients FILE: a CSV path,patient.")
-    labelled = list(_labelled(found))
+    beside = {read[3].name for read in others}
+    beside |= {read[3].name for read in found if is_beside(read[3].scrubbed)}
+    labelled = list(_labelled(found + others))
     return Release(
-        tuple(each for each in labelled if not is_beside(each.scrubbed)),
+        tuple(each for each in labelled if each.name not in beside),
         dict(sorted(left_out.items())),
         paired,
-        tuple(each for each in labelled if is_beside(each.scrubbed)),
+        tuple(each for each in labelled if each.name in beside),
     )
 
 
@@ -273,7 +284,13 @@ def read_patients(table: Path) -> dict[str, str]:
     return found
 
 
-def _read(pair: Pair, patients: Mapping[str, str]) -> tuple[str, str, str, Instance] | str:
+def _other(pair: Pair, patients: Mapping[str, str]) -> _Read:
+    """A file that is no image file; whoever looks for a patient's values in it needs no more."""
+    made = Instance(pair.original, pair.scrubbed, pair.name, "", "", ref=pair.ref, source=pair.source)
+    return patients.get(pair.name, pair.patient), "", "", made
+
+
+def _read(pair: Pair, patients: Mapping[str, str]) -> _Read | str:
     """Patient, study, series and the instance without them; or why it is not audited."""
     if not pair.scrubbed.is_file() or (pair.original is not None and not pair.original.is_file()):
         return MISSING
@@ -292,18 +309,19 @@ def _read(pair: Pair, patients: Mapping[str, str]) -> tuple[str, str, str, Insta
         pair.name,
         "",
         "",
-        modality=record.modality.upper(),
+        modality=defined(record.modality.upper(), MODALITIES, "OT"),
         view=_view(pair),
         uid=record.instance,
     )
     return patient, record.study, record.series, instance
 
 
-def _read_nifti(pair: Pair, given: str) -> tuple[str, str, str, Instance] | str:
+def _read_nifti(pair: Pair, given: str) -> _Read | str:
     """A NIfTI file, whose path says in BIDS of whom it is (``sub-``) and when (``ses-``)."""
     parts = PurePosixPath(pair.name).parts
     subject = next((part for part in parts if part.startswith("sub-")), "")
-    session = next((part for part in parts if part.startswith("ses-")), pair.name)
+    # A subject without sessions has one; of what is not in BIDS nothing says which files are of one visit.
+    session = next((part for part in parts if part.startswith("ses-")), "" if subject else pair.name)
     patient = given or subject
     if not patient and not is_text(pair.name):
         return NO_PATIENT
@@ -322,11 +340,11 @@ def _view(pair: Pair) -> str:
         return ""
 
 
-def _labelled(found: list[tuple[str, str, str, Instance]]) -> Iterator[Instance]:
+def _labelled(found: list[_Read]) -> Iterator[Instance]:
     """The same with opaque labels: numbers in the order of the outputs' names."""
     labels: tuple[dict[str, str], ...] = ({}, {}, {})
     for patient, study, series, instance in sorted(found, key=lambda each: each[3].name):
-        if not patient:  # a table of all patients
+        if not patient:  # a table of all patients, or what may be of any
             yield instance
             continue
         keys = (patient, f"{patient}\x1f{study}", f"{patient}\x1f{study}\x1f{series}")

@@ -223,7 +223,7 @@ def _merged() -> Schema:
     verdicts = _object({name: _ref("count") for name in VERDICTS}, optional=VERDICTS)
     return _object(
         {
-            "audits": {"type": "integer", "minimum": 2},
+            "audits": {"type": "integer", "minimum": 1},
             "shards": {"type": "integer", "minimum": 2},
             "apart": {"enum": ["by their shards", "not checked"]},
             "rule": _ref("text"),

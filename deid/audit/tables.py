@@ -15,6 +15,10 @@ _GEOMETRY_WORDS = {
     "original_scrubbed": "original to scrubbed",
     "scrubbed_scrubbed": "scrubbed to scrubbed",
 }
+_RETAINED = {
+    "labels": "mean AUC, as a share of that before",
+    "agreement of the classifier with itself": "correlation with what it said before",
+}
 _COMPARED = frozenset({"auc", "rank 1", "retained", "difference", "psnr", "ssim", "error"})
 _ATTACK_HEAD = (
     "AUC",
@@ -184,7 +188,7 @@ def utility_figures(result: Result) -> Table:
         (name, shown)
         for name, shown, known in (
             (
-                "classifier: share of its ability kept",
+                f"classifier: {_RETAINED.get(str(part(utility, 'classifier').get('basis')), 'retained')}",
                 measured(part(utility, "classifier").get("retained"), lambda x: decimal(x, 3)),
                 of(part(utility, "classifier").get("retained")),
             ),

@@ -4,10 +4,11 @@ One rule for all sections, which compares with chance and with the ceiling and n
 
 - *linkable*: some attacker's AUC lies above one half by more than chance explains, at 95 % confidence over
   all attackers tried together (Bonferroni, both directions). The error is the larger of the attacker's own
-  and that of the shuffled-label control, so that a few lucky patients prove nothing.
-- *not assessed*: the ceiling on originals is under 0.70 (the attacker is too weak to conclude), the smallest
-  excess over one half that these patients could show is more than half the ceiling's, or no attacker was
-  adapted to the scrubbed images: a frozen one proves a leak but never its absence.
+  and that of the shuffled-label control, so that a few lucky patients prove nothing. A weak attacker who
+  finds a link has found it.
+- *not assessed* else, where the ceiling on originals is under 0.70 (the attacker is too weak to conclude),
+  the smallest excess over one half that these patients could show is more than half the ceiling's, or
+  no attacker was adapted to the scrubbed images: a frozen one proves a leak but never its absence.
 - *no link found* otherwise.
 """
 
@@ -53,7 +54,7 @@ class Evidence:
 
     @property
     def _quantile(self) -> float:
-        return NormalDist().inv_cdf(1 - 0.05 / (2 * max(1, self.tried)))
+        return quantile(self.tried)
 
     def is_linkable(self) -> bool:
         """Whether some attacker does better than chance explains."""
@@ -64,23 +65,29 @@ class Evidence:
         )
 
 
+def quantile(tried: int) -> float:
+    """How many standard errors chance explains in either direction, at 95 % over all that was tried."""
+    return NormalDist().inv_cdf(1 - 0.05 / (2 * max(1, tried)))
+
+
 def judge(evidence: Evidence) -> tuple[str, str]:
     """The verdict and, where nothing can be concluded, the reason."""
+    if evidence.is_linkable():
+        return LINKABLE, ""
     ceiling = evidence.ceiling.get("auc")
     if not ceiling or ceiling["value"] < WEAK_CEILING:
         return NOT_ASSESSED, TOO_WEAK
-    if evidence.is_linkable():
-        return LINKABLE, ""
     if evidence.smallest_difference > (ceiling["value"] - _CHANCE) / 2:
         return NOT_ASSESSED, TOO_FEW
     return (NO_LINK, "") if evidence.adapted else (NOT_ASSESSED, NOT_ADAPTED)
 
 
-def words(verdict: str, strongest: Section) -> str:
-    """The verdict in plain words, with the patients it was tried on and the upper bound."""
-    if verdict != NO_LINK:
+def words(verdict: str, attacks: Sequence[Section]) -> str:
+    """The verdict in plain words: the patients that the strongest was tried on, the largest upper bound."""
+    best = strongest(attacks)
+    if verdict != NO_LINK or best is None:
         return verdict
-    upper, patients = strongest["auc"]["upper"], strongest["patients"]
+    upper, patients = max(each["auc"]["upper"] for each in attacks if each.get("auc")), best["patients"]
     return f"no link found by these attackers at N = {patients} patients, upper bound AUC {upper:.2f}"
 
 

@@ -50,11 +50,24 @@ _METHODS = {
 
 
 BASES = {
-    "labels": "the classifier's ability retained",
+    "labels": "the classifier's mean AUC, as a share of that before",
     "agreement of the classifier with itself": "the classifier's agreement with itself",
     "structural similarity": "structural similarity (SSIM)",
 }
 """What stands for utility in the plane, by how it was measured."""
+
+
+_RETAINED = {
+    "labels": (
+        "The mean AUC of a disease classifier is {} of what it was before: 1 is no loss, and a classifier "
+        "that only guesses still has half or more."
+    ),
+    "agreement of the classifier with itself": (
+        "What a disease classifier says correlates with what it said before by {}: 1 is the same. Whether it "
+        "is right is not known, as there were no labels."
+    ),
+}
+"""What is said of utility, by how it was measured."""
 
 
 class Verdict(StrEnum):
@@ -179,7 +192,8 @@ def utility_sentence(section: Mapping[str, Any]) -> str:
     said = []
     if of(part(section, "classifier").get("retained")) is not None:
         kept = measured(section["classifier"]["retained"], lambda x: decimal(x, 3))
-        said.append(f"A disease classifier keeps {kept} of what it could tell before; 1 would be all of it.")
+        basis = str(section["classifier"].get("basis", "labels"))
+        said.append(_RETAINED.get(basis, "What is retained is {}.").format(kept))
     unchanged = finite(section.get("pixels_unchanged"))
     if unchanged is not None:
         said.append(f"{share(unchanged)} of the pixels are unchanged.")
@@ -205,7 +219,7 @@ def plane_sentence(section: Mapping[str, Any]) -> str:
         said.append(f"The release's own strength: {own.get('reason') or 'not assessed'}.")
     if of(own.get("retained")) is not None:
         kept = measured(own["retained"], lambda x: decimal(x, 3))
-        said.append(f"{basis[0].upper()}{basis[1:]} is then {kept}; 1 would be all of it.")
+        said.append(f"{basis[0].upper()}{basis[1:]} is then {kept}; 1 would be no loss.")
     if of(untouched.get("auc")) is not None:
         said.append(f"On originals the AUC is {measured(untouched['auc'])}.")
     said.append("No attacker was trained for these points, so another may reach more.")

@@ -55,7 +55,7 @@ Labels = Annotated[
 RecipeFile = Annotated[Path | None, typer.Option(help="Recipe that the release was made by.")]
 Preset = Annotated[str, typer.Option(help="research or basic; where no recipe is given.")]
 Model = Annotated[str | None, typer.Option(help="Anonymizer that made the release, by name or folder.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything that is drawn.")]
 Device = Annotated[str, typer.Option(help="Where networks run: auto, cpu, cuda or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print audit.json on standard output.")]
 Render = Annotated[
@@ -113,6 +113,8 @@ def command(
     The report holds counts, quantiles and curves, and may be shared. It says "linkable", "no link found by
     these attackers" or "not assessed": that an attack failed shows nothing of attacks that were not tried.
     """
+    if require and (schema or forget or render is not None):
+        _refuse("--require needs an audit, or --merge: it is not checked by --render, --forget or --schema.")
     if schema:
         _print_schema()
         return
@@ -186,13 +188,17 @@ def _merge(
 
 
 def _sides(folders: list[Path]) -> tuple[Path | None, Path | None]:
-    from deid.core.errors import UsageError
-
     if len(folders) > 2:
-        raise UsageError("give at most two folders: ORIGINALS and SCRUBBED.")
+        _refuse("give at most two folders: ORIGINALS and SCRUBBED.")
     if len(folders) == 2:
         return folders[0], folders[1]
     return None, folders[0] if folders else None
+
+
+def _refuse(message: str) -> NoReturn:
+    from deid.core.errors import UsageError
+
+    raise UsageError(message)
 
 
 def _print_schema() -> None:

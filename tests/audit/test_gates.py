@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deid.audit.gates import MISSING, NO_NUMBER, NOT_ASSESSED, Gate, check_gates, parse_gate
+from deid.audit.gates import MISSING, NO_NUMBER, NOT_ASSESSED, UNJUDGED, Gate, check_gates, parse_gate
 from deid.core.errors import UsageError
 
 RESULT = {
@@ -16,7 +16,9 @@ RESULT = {
         "attackers": {"net-1.5": {"auc": {"value": 0.5, "lower": 0.5, "upper": 0.5}}},
     },
     "face": {"status": "not assessed", "reason": "no detector"},
-    "empty": None,
+    "linkage": {"status": "assessed", "verdict": "not assessed", "methods": {"pixels": {"gallery": 9}}},
+    "utility": {"status": "assessed", "psnr": None},
+    "inversion": {"status": "not assessed", "reason": "no anonymizer"},
 }
 LETTERS = st.characters(codec="utf-8", exclude_characters="<>=!.", exclude_categories=["Z", "C"])
 NAMES = st.text(LETTERS, min_size=1)
@@ -56,15 +58,25 @@ def test_a_gate_compares(expression, passes):
         ("header.certain.deeper==0", MISSING),
         ("header.words==0", NO_NUMBER),
         ("reid.frozen.auc<0.6", NOT_ASSESSED),
-        ("face.rank_1<0.6", NOT_ASSESSED),
+        ("face.rank_1<0.6", MISSING),  # no section of faces has such a place
         ("face<0.6", NOT_ASSESSED),
-        ("empty<1", NOT_ASSESSED),
+        ("utility.psnr<1", NOT_ASSESSED),
+        ("inversion.methods.net-1.5.reid.auc<0.6", NOT_ASSESSED),
+        ("inversion.methods.fixed_point.reed.auc<0.6", MISSING),
     ],
 )
 def test_doubt_fails_and_only_what_was_not_assessed_can_be_allowed(expression, reason):
     (result,) = check_gates([parse_gate(expression)], RESULT)
     assert (result.found, result.passed, result.reason) == (None, False, reason)
     assert passed(expression, allow_not_assessed=True) is (reason == NOT_ASSESSED)
+
+
+def test_a_figure_of_a_threat_without_a_verdict_fails():
+    """Attackers too weak to conclude anything reach little, which shows nothing."""
+    (result,) = check_gates([parse_gate("linkage.methods.pixels.gallery<10")], RESULT)
+    assert (result.found, result.passed, result.reason) == (9, False, UNJUDGED)
+    assert passed("linkage.methods.pixels.gallery<10", allow_not_assessed=True)
+    assert not passed("linkage.methods.pixels.gallery<5", allow_not_assessed=True)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pydicom.uid import generate_uid
 from deid.audit.digests import hash_dictionary, upper_bound
 from deid.audit.header import header
 from deid.audit.identifiers import Sort, SourceValue
-from deid.audit.release import equal_name_pairs, read_release, released_files
+from deid.audit.release import NOT_AN_IMAGE_FILE, equal_name_pairs, read_release, released_files
 from deid.audit.spelled import Form, Forms
 from deid.core.keys import ProjectKey
 from deid.core.pseudonyms import Pseudonyms
@@ -283,6 +283,56 @@ def test_a_release_alone_shows_what_looks_like_identity(tmp_path):
     assert found["by_place"]["file name"] == 1
     assert found["verdict"] == "not assessed"
     assert found["hash_dictionary"]["status"] == found["shift"]["status"] == "not assessed"
+
+
+def test_an_output_that_is_no_dicom_is_searched_as_bytes(tmp_path):
+    """What cannot be parsed may still be read by whoever opens it."""
+    attacked(tmp_path)
+    (tmp_path / "after" / "0.dcm").write_text(f"damaged: {NAME}, {NUMBER}0")
+    found = header(read_release(equal_name_pairs(tmp_path / "before", tmp_path / "after")), PROFILE)
+    assert found["files"] == PATIENTS
+    assert found["certain"] >= 2 and found["verdict"] == "linkable"
+
+
+def test_a_file_beside_the_images_is_searched_for_all_patients(tmp_path):
+    attacked(tmp_path)
+    for folder in ("before", "after"):
+        (tmp_path / folder / "list.csv").write_text("number,what\n1,nothing\n")
+    (tmp_path / "after" / "list.csv").write_text(f"1,{NUMBER}1\n2,{NAME}\n")
+    release = read_release(equal_name_pairs(tmp_path / "before", tmp_path / "after"))
+    found = header(release, PROFILE)
+    assert found["certain"] == 2 and found["verdict"] == "linkable"
+    assert sum(found["uniqueness"]["k"].values()) == PATIENTS == len(release.patients)
+    assert release.left_out == {NOT_AN_IMAGE_FILE: 1}
+
+
+def test_an_output_too_large_to_be_searched_leaves_no_verdict(tmp_path, monkeypatch):
+    attacked(tmp_path)
+    (tmp_path / "after" / "0.dcm").write_text("damaged" * 9)
+    monkeypatch.setattr("deid.audit.header._MOST_OF_ONE", 50)
+    found = header(read_release(equal_name_pairs(tmp_path / "before", tmp_path / "after")), PROFILE)
+    assert (found["files"], found["certain"]) == (PATIENTS - 1, 0)
+    assert found["verdict"] == found["words"] == "not assessed"
+    assert found["reason"] == "released files that could not be searched: 1"
+
+
+def test_values_are_counted_once_whatever_files_stand_beside(tmp_path):
+    plain = attacked(tmp_path)["values"]
+    for folder in ("before", "after"):
+        (tmp_path / folder / "list.csv").write_text("nothing\n")
+    found = header(read_release(equal_name_pairs(tmp_path / "before", tmp_path / "after")), PROFILE)
+    assert found["values"] == plain
+
+
+def test_a_modality_is_a_word_of_the_standard(tmp_path):
+    """A device or a person can fill the element with anything, and the report shows it."""
+    for folder in ("before", "after"):
+        (tmp_path / folder).mkdir()
+        dataset = original(0)
+        dataset.Modality = "QUIXWALD"
+        (tmp_path / folder / "0.dcm").write_bytes(to_bytes(dataset))
+    release = read_release(equal_name_pairs(tmp_path / "before", tmp_path / "after"))
+    assert release.modalities() == {"OT": 1}
 
 
 def test_no_value_of_the_source_is_in_the_result(tmp_path):

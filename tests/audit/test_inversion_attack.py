@@ -76,6 +76,14 @@ def test_what_hides_the_person_but_loses_nothing_is_caught_by_descent():
     assert undone["linkage"]["rank_1"]["value"] == 1
 
 
+def test_one_patient_is_too_few():
+    def trainer(originals, scrubbed, seed):
+        raise AssertionError("there is nobody to learn from")
+
+    section = inversion(release(1, mirrored), Mirror(), 1.0, {}, trainer, HOW)
+    assert (section["status"], section["reason"]) == ("not assessed", "fewer than 5 patients")
+
+
 def test_an_unknown_strength_is_searched(residual):
     network, images = residual
     how = replace(HOW, steps=6)

@@ -32,6 +32,25 @@ def test_a_negative_is_linked_as_well_as_the_picture():
     assert section["methods"]["pixels"]["auc"]["value"] > 0.99 and section["verdict"] == "linkable"
 
 
+def test_a_negative_is_found_first():
+    section = linkage(release(40, lambda originals: 1 - originals), {})
+    assert section["methods"]["pixels"]["rank_1"]["value"] > 0.9
+
+
+def some_copies(originals):
+    """One image of every fourth patient is as it was."""
+    scrubbed = noise(originals)
+    scrubbed[::8] = originals[::8]
+    return scrubbed
+
+
+def test_a_few_copies_are_a_link_though_they_hardly_move_the_area():
+    section = linkage(release(60, some_copies), {"coarse": Coarse()})
+    pixels = section["methods"]["pixels"]
+    assert pixels["auc"]["value"] < 0.6 and pixels["rank_1"]["lower"] > 5 * pixels["chance_rank_1"]
+    assert section["verdict"] == section["words"] == "linkable"
+
+
 def test_what_cannot_be_measured_is_said():
     assert linkage(release(4, copy), {})["reason"] == "fewer than 5 patients"
     alone = linkage(replace(release(10, copy), originals=None), {})

@@ -175,6 +175,15 @@ def test_a_missing_shard_is_not_assessed():
     assert [gate.passed for gate in check_gates(gates, complete)] == [True, True]
 
 
+def test_one_shard_of_several_is_not_the_release():
+    """A pipeline in which the other shards failed gives this one alone to --merge."""
+    found = merged(shard(2))
+    assert found["merged"]["audits"] == 1 and found["verdict"] == "not assessed"
+    (gate,) = check_gates([parse_gate("header.certain==0")], found)
+    assert not gate.passed
+    assert "1 of 2 shards" in render(found)
+
+
 def test_what_one_shard_lacks_is_said():
     one, other = shard(1), shard(2)
     other["reid"]["adaptive"] = {"status": "not assessed", "reason": "too few"}

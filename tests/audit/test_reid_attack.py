@@ -11,7 +11,8 @@ from deid.audit import ATTACKS
 from deid.audit.attackers import Remembered
 from deid.audit.controls import psnr, random_change
 from deid.audit.pairing import study_pairs
-from deid.audit.reid import reid
+from deid.audit.reid import JOINED, reid
+from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED, TOO_WEAK, Evidence, judge, words
 
 MANY = 110
 
@@ -74,6 +75,41 @@ def test_a_weak_ceiling_concludes_nothing():
     blind = replace(images, originals=noise(images.originals)[::-1].copy())
     section = reid(blind, {}, None, QUICK)
     assert section["verdict"] == "not assessed" and section["reason"] == "attacker too weak to conclude"
+
+
+def reached(value, half):
+    auc = {"value": value, "lower": value - half, "upper": value + half}
+    return {"status": "assessed", "auc": auc, "patients": 100}
+
+
+def test_a_weak_attacker_who_finds_a_link_has_found_it():
+    weak = {"auc": reached(0.66, 0.02)["auc"]}
+    assert judge(Evidence([reached(0.65, 0.02)], 1, weak, 0.01)) == (LINKABLE, "")
+    assert judge(Evidence([reached(0.5, 0.02)], 1, weak, 0.01)) == (NOT_ASSESSED, TOO_WEAK)
+
+
+def test_the_upper_bound_is_the_largest_of_all_attackers():
+    said = words(NO_LINK, [reached(0.53, 0.01), reached(0.52, 0.15), {"status": "not assessed"}])
+    assert said == "no link found by these attackers at N = 100 patients, upper bound AUC 0.67"
+
+
+def permuted(originals):
+    places = np.random.default_rng(5).permutation(originals[0].size)
+    return originals.reshape(len(originals), -1)[:, places].reshape(originals.shape)
+
+
+def test_scrubbed_studies_that_find_each_other_are_a_link():
+    section = reid(release(MANY, permuted), {"coarse": Coarse()}, None, QUICK)
+    assert section["scrubbed_scrubbed"]["auc"]["lower"] > 0.6
+    assert section["frozen"]["auc"]["lower"] < 0.6
+    assert (section["verdict"], section["reason"]) == ("linkable", JOINED)
+
+
+def test_a_search_is_turned_round_as_the_scores_are():
+    section = reid(release(40, lambda originals: 1 - originals), {"coarse": Coarse()}, None, QUICK)
+    sides = section["attackers"]["coarse"]
+    found, known = (sides[name]["rank_1"]["value"] for name in ("original_scrubbed", "original_original"))
+    assert found == pytest.approx(known, abs=0.05) and found > 0.1
 
 
 def test_an_attacker_shipped_with_the_anonymizer_counts_as_adaptive():

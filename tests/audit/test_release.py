@@ -165,6 +165,16 @@ def test_nothing_to_audit_is_refused(tmp_path):
         read_release(released_files(tmp_path))
 
 
+@pytest.mark.parametrize(("folder", "studies"), [("", 0), ("ses-{}", 1)])
+def test_runs_of_a_bids_subject_without_sessions_are_of_one_study(tmp_path, folder, studies):
+    """Two runs of one visit would pass for another study of the person, which is easy to find."""
+    for number in (1, 2):
+        path = tmp_path / "sub-one" / folder.format(number) / f"sub-one_run-{number}_T1w.nii"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    assert read_release(released_files(tmp_path)).several_studies() == studies
+
+
 def test_bids_names_say_whose_volumes_they_are(tmp_path):
     write_nifti(make_cohort(2, 2, 1, "head", 20), tmp_path / "bids")
     release = read_release(

@@ -43,6 +43,18 @@ def test_a_copy_keeps_everything():
     assert finding["images"] == 80 and finding["positives"] >= 30
 
 
+def test_pixels_are_counted_and_not_pictures():
+    def half(originals):
+        scrubbed = originals.copy()
+        scrubbed[:, :8] = 1 - scrubbed[:, :8]  # a quarter of every picture, but for greys of one half
+        return scrubbed
+
+    images = release(40, half)
+    same = float((images.originals == images.scrubbed).mean())
+    assert utility(images, None, 20)["pixels_unchanged"] == pytest.approx(same, abs=0.001)
+    assert 0.7 < same < 0.8
+
+
 def test_noise_fails():
     section = utility(labelled(60, noise), Bright(), 100)
     assert section["classifier"]["retained"]["upper"] < 0.9

@@ -39,6 +39,14 @@ def test_no_link_comes_with_n_and_the_largest_upper_bound():
     assert "at N = 1,000 originals, upper bound 3.2 %" in linkage
 
 
+def test_retained_is_said_by_how_it_was_measured():
+    section = assessed()["utility"]
+    assert "The mean AUC of a disease classifier is" in utility_sentence(section)
+    section["classifier"]["basis"] = "agreement of the classifier with itself"
+    said = utility_sentence(section)
+    assert "correlates with what it said before" in said and "AUC" not in said
+
+
 def test_a_weak_ceiling_is_called_so():
     reid = no_link()["reid"]
     reid["ceiling"]["auc"] = measure(0.66)

@@ -58,6 +58,13 @@ def save_models(folder: Path, **changes: object) -> Path:
     return folder
 
 
+def save_attacker(folder: Path, name: str, anonymizer: str) -> None:
+    """An attacker that was trained on what an anonymizer makes, in a folder."""
+    made_for = replace(CHEST, age=AgeGroup.ANY, size=(SIZE, SIZE))
+    known = {"companions": (anonymizer,), "input": made_for}
+    _save(folder, name, None, ModelKind.ATTACKER, "compact-resnet", COMPACT, **known)
+
+
 def save_head_scrubber(folder: Path, modality: str = "MR", **changes: object) -> Path:
     """An anonymizer called ``heads`` for head volumes that only displaces and replaces, in a folder."""
     made_for = replace(

@@ -154,6 +154,13 @@ def test_gates_are_checked(tmp_path, scrubbed):
     assert done.exit_status == 0
 
 
+def test_labels_that_cannot_be_read_are_refused_before_the_work(tmp_path, scrubbed):
+    (tmp_path / "labels.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError, match="--labels takes"):
+        audited(tmp_path / "report", state=scrubbed.state, labels=tmp_path / "labels.csv")
+    assert not (tmp_path / "report").exists()
+
+
 def test_an_attack_that_cannot_run_leaves_the_others(tmp_path, scrubbed, monkeypatch):
     def refuse(*arguments, **options):
         raise UsageError("this attack needs more images.")
@@ -240,6 +247,9 @@ def test_the_command_prints_a_table_and_json(tmp_path, scrubbed):
     [
         (("--require", "header.certain>0"), 5, "gate failed: header.certain>0.0 (found 0)"),
         (("--require", "header.certain"), 2, "a gate is"),
+        (("--require", "header.certain>0", "--render", "audit.json"), 2, "--require needs an audit"),
+        (("--require", "header.certain>0", "--forget"), 2, "--require needs an audit"),
+        (("--seed", str(2**70)), 2, "--seed"),
         (("--device", "gpu"), 2, "--device takes one of"),
         (("--attack", "magic"), 2, "--attack takes one of"),
         (("--effort", "none"), 2, "--effort takes one of"),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders.anonymizers import save_models
+from builders.anonymizers import save_attacker, save_models
 
 from deid.audit.release import Instance, Release, equal_name_pairs, read_release
 from deid.core.errors import UsageError
@@ -192,6 +192,15 @@ def test_models_are_taken_by_kind(models, monkeypatch):
     assert load_networks({"CR", "DX"}, None, "another", "", "cpu").anonymizer is None
     weights = read_record(models / "scrubber").weights
     assert load_networks({"CR", "DX"}, None, "another", weights.sha256, "cpu").anonymizer is not None
+
+
+def test_an_attacker_of_another_anonymizer_is_not_adapted_to_the_release(tmp_path, monkeypatch):
+    folder = save_models(tmp_path)
+    save_attacker(folder, "hunter", "scrubber")
+    monkeypatch.setenv("MAMI_DEID_MODELS", str(folder))
+    known, unknown = (load_networks({"DX"}, None, name, "", "cpu") for name in ("scrubber", ""))
+    assert known.shipped.keys() == {"hunter"} and "hunter" not in known.frozen
+    assert unknown.shipped == {} and "hunter" in unknown.frozen
 
 
 def test_what_is_no_anonymizer_is_refused(models, monkeypatch):

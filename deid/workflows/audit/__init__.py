@@ -31,6 +31,7 @@ from deid.workflows.audit.annexes import save_annex
 from deid.workflows.audit.document import Document
 from deid.workflows.audit.estimate import QUICK_SECONDS, Plan, estimate_line, reductions, within
 from deid.workflows.audit.folder import ReportFolder
+from deid.workflows.audit.labels import read_labels
 from deid.workflows.audit.options import Attack, AuditOptions, Effort
 from deid.workflows.audit.outcome import NOT_ASSESSED, THREATS, Audit
 from deid.workflows.audit.sources import Found, Prompt, find_pairs
@@ -74,6 +75,8 @@ def audit(
     NoiseCounter.installed()  # what the libraries say holds values of the files
     options.check()
     recipe = load_recipe(options.recipe) if options.recipe else preset_recipe(options.preset)
+    if options.labels is not None:
+        read_labels(options.labels, ())  # a table that cannot be read is refused before the work
     found = find_pairs(options, prompt)
     folder = ReportFolder.new(options.report, found.roots)
     document = Document.new(options.sr, found.roots) if options.sr else None

@@ -34,8 +34,9 @@ class Networks:
     """Networks of one audit, on the CPU and in evaluation mode.
 
     Attributes:
-        frozen: Re-identification networks that have never seen a scrubbed image, by name.
-        shipped: Attackers that were trained on what an anonymizer makes, by name.
+        frozen: Re-identification networks that have never seen an image of this anonymizer, by name; where
+            it is not known, attackers of other ones as well, which prove no absence.
+        shipped: Attackers that were trained on what the anonymizer makes, by name.
         classifier: Reads the findings.
         anonymizer: What made the release.
         digests: SHA-256 of the weights by name.
@@ -99,7 +100,7 @@ def load_networks(
         assert record.weights is not None
         found.digests[record.name] = record.weights.sha256
         found.size = max(found.size, *(-(-side // _MULTIPLE) * _MULTIPLE for side in record.input.size))
-        if record.kind is ModelKind.ATTACKER and record.companions:
+        if record.kind is ModelKind.ATTACKER and record.companions and chosen is not None:
             found.shipped[record.name] = network
         elif record.kind in (ModelKind.REID, ModelKind.ATTACKER):
             found.frozen[record.name] = network
