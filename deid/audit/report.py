@@ -19,8 +19,9 @@ from deid.audit.conformity import violation
 from deid.audit.numerals import is_assessed, part
 from deid.audit.schema import VERSION, schema
 from deid.audit.sections import Section, declared
+from deid.audit.summaries import summary
 from deid.audit.tables import Table
-from deid.audit.words import THREATS, Verdict, plane_sentence, sentence, summary, utility_sentence, verdict
+from deid.audit.words import THREATS, Verdict, plane_sentence, sentence, utility_sentence, verdict
 from deid.core.errors import UsageError
 from deid.core.files import strerror
 from deid.core.json_fields import parse_json

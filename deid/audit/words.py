@@ -7,11 +7,10 @@ attacker, with these images, failed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from deid.audit.numerals import MISSING, count, decimal, finite, is_assessed, measured, of, part, share
+from deid.audit.numerals import count, decimal, finite, is_assessed, measured, of, part, share
 
 WEAK_CEILING = 0.70
 """AUC on originals below which an attacker that fails on scrubbed images shows nothing."""
@@ -78,29 +77,6 @@ class Verdict(StrEnum):
     NOT_ASSESSED = "not assessed"
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A row of the first table.
-
-    Attributes:
-        threat: What may happen.
-        verdict: One of three.
-        who: Who attacks.
-        reaches: What he reaches, with intervals.
-        chance: What guessing reaches.
-        ceiling: What the same attack reaches where nothing was removed.
-        number: Of patients, images or files that it was tried on.
-    """
-
-    threat: str
-    verdict: Verdict
-    who: str
-    reaches: str
-    chance: str
-    ceiling: str
-    number: str
-
-
 def verdict(section: object) -> Verdict:
     """The verdict of a threat; whatever is not clearly one of the others is "not assessed"."""
     said = section.get("verdict") if isinstance(section, Mapping) and is_assessed(section) else None
@@ -139,20 +115,6 @@ def sentence(threat: str, section: Mapping[str, Any]) -> str:
             Verdict.NOT_ASSESSED: "Not assessed: none of the attacks could be measured.",
         }[found]
     )
-
-
-def summary(threat: str, section: Mapping[str, Any]) -> Summary:
-    """The row of a threat in the first table; arguments as in `sentence`."""
-    none = Summary(THREATS[threat], verdict(section), "-", "-", "-", "-", "-")
-    if not is_assessed(section):
-        return none
-    if threat == "reid" and (pair := headline(section)):
-        return _reid_summary(section, *pair)
-    if threat == "linkage" and (best := strongest_link(section)):
-        return _linkage_summary(section, *best)
-    if threat == "inversion" and (way := strongest_inversion(section)):
-        return _inversion_summary(section, *way)
-    return _header_summary(section) if threat == "header" else none
 
 
 def headline(reid: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
@@ -245,7 +207,7 @@ def _reid_sentence(reid: Mapping[str, Any]) -> str:
     number = f"{count(attack.get('patients'))} patients"
     said = [_opening(reid, number, max(uppers, default=None), "the AUC", decimal)]
     said.append(
-        f"{_who(key, attack)} tells two studies of one patient from studies of two patients with an AUC of "
+        f"{who(key, attack)} tells two studies of one patient from studies of two patients with an AUC of "
         f"{measured(attack['auc'])}; chance is 0.50{_ceiling_clause(reid)}."
     )
     if of(attack.get("rank_1")) is not None:
@@ -265,9 +227,10 @@ def _ceiling_clause(reid: Mapping[str, Any]) -> str:
     return f", and on originals the AUC is {measured(ceiling)}{weak}"
 
 
-def _who(key: str, attack: Mapping[str, Any]) -> str:
-    who, name = _WHO[key], attack.get("attacker")
-    return (who[0].upper() + who[1:]) + (f" ({name})" if name else "")
+def who(key: str, attack: Mapping[str, Any]) -> str:
+    """Who makes an attack of ``reid``, by its key and its figures."""
+    words, name = _WHO[key], attack.get("attacker")
+    return (words[0].upper() + words[1:]) + (f" ({name})" if name else "")
 
 
 def _linkage_sentence(linkage: Mapping[str, Any]) -> str:
@@ -346,69 +309,3 @@ def _header_sentence(header: Mapping[str, Any]) -> str:
             f"{count(shift['patients'])} patients."
         )
     return " ".join(said)
-
-
-def _reid_summary(reid: Mapping[str, Any], key: str, attack: Mapping[str, Any]) -> Summary:
-    reaches, chance = [f"AUC {measured(attack['auc'])}"], ["AUC 0.50"]
-    ceiling = part(reid, "ceiling")
-    best = [f"AUC {measured(ceiling['auc'])}"] if of(ceiling.get("auc")) is not None else []
-    if of(attack.get("rank_1")) is not None:
-        reaches.append(f"rank 1: {measured(attack['rank_1'], share)}")
-        chance.append(f"rank 1: {share(attack.get('chance_rank_1'))}")
-        if of(ceiling.get("rank_1")) is not None:
-            best.append(f"rank 1: {measured(ceiling['rank_1'], share)}")
-    return Summary(
-        THREATS["reid"],
-        verdict(reid),
-        _who(key, attack),
-        "; ".join(reaches),
-        "; ".join(chance),
-        "; ".join(best) or MISSING,
-        f"{count(attack.get('patients'))} patients, {count(attack.get('genuine'))} genuine pairs",
-    )
-
-
-def _linkage_summary(linkage: Mapping[str, Any], key: str, link: Mapping[str, Any]) -> Summary:
-    return Summary(
-        THREATS["linkage"],
-        verdict(linkage),
-        f"Whoever holds the original itself ({method_name(key)})",
-        f"rank 1: {measured(link['rank_1'], share)}",
-        f"rank 1: {share(link.get('chance_rank_1'))}",
-        "rank 1: 100 % (a copy)",
-        f"{count(link.get('gallery'))} originals",
-    )
-
-
-def _inversion_summary(inversion: Mapping[str, Any], key: str, method: Mapping[str, Any]) -> Summary:
-    reid, link = part(method, "reid"), part(method, "linkage")
-    reaches, chance, number = [], [], []
-    if of(reid.get("auc")) is not None:
-        reaches.append(f"AUC {measured(reid['auc'])}")
-        chance.append("AUC 0.50")
-        number.append(f"{count(reid.get('patients'))} patients")
-    if of(link.get("rank_1")) is not None:
-        reaches.append(f"own original first: {measured(link['rank_1'], share)}")
-        chance.append(share(link.get("chance_rank_1")))
-        number.append(f"{count(link.get('gallery'))} originals")
-    return Summary(
-        THREATS["inversion"],
-        verdict(inversion),
-        f"Whoever holds the anonymizer ({method_name(key)})",
-        "; ".join(reaches) or MISSING,
-        "; ".join(chance) or "-",
-        "as for the threats above",
-        ", ".join(number) or "-",
-    )
-
-
-def _header_summary(header: Mapping[str, Any]) -> Summary:
-    return Summary(
-        THREATS["header"],
-        verdict(header),
-        "Whoever knows the source's identifiers and reads every byte of the headers",
-        f"{count(header.get('certain'))} certain, {count(header.get('possible'))} possible hits",
-        "0 hits",
-        f"{count(header.get('values'))} values searched for",
-        f"{count(header.get('files'))} files",
-    )

@@ -8,7 +8,8 @@ from builders.audits import SAMPLES, assessed, measure, no_link, nothing_assesse
 
 from deid.audit.numerals import MISSING, count, decimal, measured, share
 from deid.audit.schema import VERDICTS
-from deid.audit.words import THREATS, Verdict, headline, sentence, summary, utility_sentence, verdict
+from deid.audit.summaries import summary
+from deid.audit.words import THREATS, Verdict, headline, sentence, utility_sentence, verdict
 
 
 def test_the_headline_is_the_strongest_attack_on_scrubbed_images():
