@@ -18,7 +18,7 @@ TRAININGS = {
     "classifier": (
         train_classifier,
         ClassifierOptions,
-        {"size": 32, "backbone": "lcnet_035", "batch": 8, "least": 1, "epochs": 1, "steps": 4},
+        {"size": 32, "backbone": "lcnet_035", "batch": 8, "least": 2, "epochs": 1, "steps": 4},
     ),
     "mami": (train_reid, ReidOptions, _CRITIC | _MAMI | {"network": "mami"}),
     "siamese": (train_reid, ReidOptions, _CRITIC | {"network": "siamese", "backbone": "resnet10t"}),
@@ -30,7 +30,7 @@ TRAININGS = {
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A manifest for all of them."""
-    return spots(tmp_path_factory.mktemp("data"))
+    return spots(tmp_path_factory.mktemp("data"), 120)
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,11 @@ SMALL_UNET = {
 }  # fmt: skip
 
 
-def spots(folder):
+def spots(folder, patients=PATIENTS):
     """A manifest of two sources: each patient has three soft spots of their own, every second a square."""
     random = np.random.default_rng(0)
     rows, (down, across) = [], np.mgrid[:32, :32] / 32
-    for patient in range(PATIENTS):
+    for patient in range(patients):
         own = random.uniform(0.2, 0.8, (3, 2))
         for study in range(2):
             pixels = 60 + random.normal(0, 5, (32, 32))
