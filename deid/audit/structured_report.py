@@ -198,7 +198,8 @@ def _number(
 
 def _concept(key: str) -> CodedConcept:
     """The name of a field as a code of our own scheme."""
-    return CodedConcept(key, SCHEME, key.replace("_", " ")[:_LONGEST].strip() or key[:_LONGEST])
+    meaning = key.replace("_", " ").encode()[:_LONGEST].decode(errors="ignore")  # some readers count bytes
+    return CodedConcept(key, SCHEME, meaning.strip() or key[:_LONGEST])
 
 
 def _is_curve(values: Sequence[object]) -> bool:

@@ -95,8 +95,17 @@ def test_what_cannot_be_merged_is_refused(project, tmp_path, chosen, message):
 
 
 def test_one_audit_stays_as_it_is(project, tmp_path):
+    project.run("audit", "--state", project.state, "--attack", "header", "--report", tmp_path / "w", status=0)
+    whole = tmp_path / "w" / "audit.json"
+    project.run("audit", "--merge", whole, "--report", tmp_path / "m", status=0)
+    assert (tmp_path / "m" / "audit.json").read_text() == whole.read_text()
+
+
+def test_one_shard_of_two_is_no_whole_audit(project, tmp_path):
     project.run("audit", "--merge", project.reports[0], "--report", tmp_path / "m", status=0)
-    assert (tmp_path / "m" / "audit.json").read_text() == project.reports[0].read_text()
+    merged, shard = (json.loads(path.read_text()) for path in (tmp_path / "m/audit.json", project.reports[0]))
+    assert shard["header"]["verdict"] == "no link found"
+    assert merged["header"]["verdict"] == "not assessed"
 
 
 def test_a_shard_needs_the_project(project, tmp_path):
