@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from deid.core.errors import Held, Skipped
+from deid.dicom.codestream import is_compressed
 from deid.dicom.elements import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -58,9 +59,6 @@ _KNOWN = re.compile(
 )
 """Transfer syntaxes of the standard, and the private ones of GE and Philips; others may say anything."""
 _TRANSFER_SYNTAX = 0x00020010
-_DELIMITER = 8
-"""Bytes of the delimiter behind fragments."""
-
 
 Closer = mmap.mmap | io.FileIO
 
@@ -217,7 +215,7 @@ def parse_part10(
         if marked:
             raise
         raise NotDicom() from None
-    if declared is None and any(e.tag in PIXEL_TAGS and e.stop - e.end == _DELIMITER for e in elements):
+    if declared is None and any(map(is_compressed, elements)):
         raise Held("unreadable: compressed pixel data of an unknown transfer syntax")
     syntax = _true_syntax(declared, encoding)
     return Part10(file, body, elements, meta, syntax, encoding, deflated, start, end, closers)

@@ -328,20 +328,13 @@ def _task(
     store = dataset.train
     labels = dataset.store.labels(classifier.findings)[dataset.split.train]
     images = ScrubbingImages(store, group_names(store), labels)
-    duplicates = tuple(near_duplicates(dataset.validation.images))
-    check = ScrubCheck(dataset.validation, cells, duplicates)
-    built = built_in(options.attacker, options.size)
-    fresh = FreshAttack(lambda: build(*built), store, dataset.validation, duplicates, options.fresh_steps)
-    return ScrubbingTask(
-        network,
-        critics,
-        classifier,
-        images,
-        check,
-        _settings(options),
-        fresh if options.fresh_steps else None,
-        dataset.digest(),
-    )
+    check = ScrubCheck(dataset.validation, cells, near_duplicates(dataset.validation.images))
+    fresh = None
+    if options.fresh_steps:
+        built = built_in(options.attacker, options.size)
+        fresh = FreshAttack(lambda: build(*built), store, dataset.validation, options.fresh_steps)
+    settings = _settings(options)
+    return ScrubbingTask(network, critics, classifier, images, check, settings, fresh, dataset.digest())
 
 
 def _settings(options: UnetOptions) -> ScrubbingSettings:

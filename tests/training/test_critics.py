@@ -124,7 +124,7 @@ def test_a_fresh_attacker_finds_what_is_left(shown, low, high):
             return images if shown == "as it is" else torch.rand_like(images)
 
     torch.manual_seed(0)
-    attack = FreshAttack(compact, blobs(60, 3, seed=3), blobs(30, 3, seed=4), steps=60)
+    attack = FreshAttack(compact, blobs(60, 3, seed=3), blobs(30, 3, seed=4), 60)
     (area,) = attack.figures(Stub(), 0, torch.device("cpu")).values()
     assert low <= area <= high
 
@@ -144,7 +144,7 @@ def scrubbing(stop=None):
     )  # fmt: skip
     images = ScrubbingImages(store, group_names(store), np.zeros((len(store), 1), np.int8))
     reader = Classifier("lcnet_035", ["Effusion"], SIZE)
-    fresh = FreshAttack(compact, store, validation, steps=3)
+    fresh = FreshAttack(compact, store, validation, 3)
     task = ScrubbingTask(anonymizer(), networks, reader, images, ScrubCheck(validation, []), settings, fresh)
     step = task.step
 
