@@ -35,7 +35,7 @@ class Anonymizer(nn.Module):
         operators: Operator names to their arguments. They are applied in the order of their names, however
             they are given: the JSON of a model's record keeps no other.
         fold: Blocks of so many rows and columns go to the U-Net as channels of one pixel. What it predicts is
-            smooth and needs no map of each pixel; with 2 a step takes about a third of the time.
+            smooth and needs no map of each pixel, whose decoder takes most of a step.
 
     Raises:
         ValueError: The size does not suit the depth, or an operator does not exist.

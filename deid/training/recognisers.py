@@ -15,7 +15,7 @@ from deid.networks.folder import load_network
 
 BUILT_IN = ("compact", "siamese", "mami")
 
-_COMPACT = 48  # pixels; identity is in the large forms, and what is small is learned soon
+_COMPACT = 48  # pixels that the compact one takes at least, where there are so many; else half of them
 _SMALL_MAMI: dict[str, Any] = {
     "patch": 16,
     "width": 192,
@@ -39,15 +39,18 @@ def built_in(name: str, size: int) -> tuple[str, dict[str, Any]]:
     Raises:
         UsageError: None is called so.
     """
-    side = max(size // 16 * 16, 32)
     small: dict[str, tuple[str, dict[str, Any]]] = {
-        "compact": ("compact-resnet", {"size": min(side, _COMPACT)}),
+        "compact": ("compact-resnet", {"size": _whole_patches(min(size, max(size // 2, _COMPACT)))}),
         "siamese": ("siamese-resnet", {"backbone": "resnet10t", "size": size}),
-        "mami": ("mami", _SMALL_MAMI | {"size": side}),
+        "mami": ("mami", _SMALL_MAMI | {"size": _whole_patches(size)}),
     }
     if name not in small:
         raise UsageError(f"{name} is no recogniser that is built in; there are {', '.join(small)}.")
     return small[name]
+
+
+def _whole_patches(size: int) -> int:
+    return max(size // 16 * 16, 32)
 
 
 def make_recogniser(name: str, size: int) -> nn.Module:
