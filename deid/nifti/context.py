@@ -1,6 +1,7 @@
 """What the cleaning of one NIfTI or BIDS file needs to know, and the cleaning of one text."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,6 +9,7 @@ from typing import Protocol
 
 from deid.core.dates import Shift, shift_iso
 from deid.core.kinds import Kind
+from deid.core.matching import parse_date
 from deid.nifti.bids import PathMapper
 from deid.nifti.labels import PseudonymSource
 
@@ -38,12 +40,14 @@ class Context:
             a sidecar at the root), of all its patients.
         patient: Identity string of the file's patient (:func:`deid.nifti.bids.identity_of`).
         subject_map: Path, folder, ``sub-<label>`` or ``<label>`` to identity string, from the user's CSV.
+        written_dates: (year, month, day) of the dates that shifting put into the file, with how often.
     """
 
     pseudonyms: PseudonymSource
     known: TextCleaner
     patient: str
     subject_map: Mapping[str, str] = field(default_factory=dict)
+    written_dates: Counter[tuple[int, int, int] | None] = field(default_factory=Counter, compare=False)
 
     @cached_property
     def paths(self) -> PathMapper:
@@ -68,4 +72,10 @@ class Context:
             patient: Identity of another patient than the file's (rows of ``participants.tsv``).
         """
         shift = self.shift if patient is None else self.pseudonyms.shift(patient)
-        return shift_iso(text, shift) or None
+        return self.written(shift_iso(text, shift) or None)
+
+    def written(self, moved: str | None) -> str | None:
+        """Notes a shifted date or time that goes into the file, and gives it back."""
+        if moved is not None:
+            self.written_dates[parse_date(moved)] += 1
+        return moved

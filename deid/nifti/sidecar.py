@@ -206,6 +206,7 @@ class SidecarCleaner:
         elif time is not None and "T" not in text:
             pair = shift_pair(text.replace("-", ""), _moment_text(time), shift)
             moved = pair and (f"{pair[0][:4]}-{pair[0][4:6]}-{pair[0][6:]}" if "-" in text else pair[0])
+            self.context.written(moved)
         if moved is None:
             moved = self.context.shift_moment(text)
         if moved is None and _TIME.fullmatch(text):

@@ -1,6 +1,8 @@
 """A BIDS tree with canaries in every text, end to end by the command."""
 
 import hashlib
+import json
+from datetime import date, timedelta
 
 import nibabel
 import numpy as np
@@ -43,3 +45,17 @@ def test_a_second_run_changes_nothing(tool, tmp_path):
     second = tool.scrub(tmp_path / "in", "--on-risk", "release")
     assert second["unchanged"] == first["released"] and second["released"] == 0
     assert tool.tree() == tree
+
+
+def test_dates_of_many_patients_in_one_table(tool, tmp_path):
+    """Of 200 patients scanned within three months, some are always shifted onto the date of another."""
+    rows = ["participant_id\tscan_date"]
+    for number in range(200):
+        day = date(2020, 1, 1) + timedelta(days=number % 90)
+        rows.append(f"sub-{number:04}\t{day}")
+        folder = tmp_path / "in" / f"sub-{number:04}" / "anat"
+        folder.mkdir(parents=True)
+        (folder / f"sub-{number:04}_T1w.json").write_text(json.dumps({"AcquisitionDate": str(day)}))
+    (tmp_path / "in" / "participants.tsv").write_text("\n".join(rows) + "\n")
+    summary = tool.scrub(tmp_path / "in")
+    assert summary["held"] == 0, summary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import stat
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -236,6 +237,7 @@ class _Writer:
         self, unit: Unit, record: NiftiRecord, context: Context, result: Written
     ) -> dict[str, Any]:
         treated = self._identity.treated_volume(unit, record)
+        context = replace(context, written_dates=Counter())
         outputs = scrub_file(record.kind, unit.path, unit.relative, context, voxels=treated.voxels)
         if tuple(output.relative for output in outputs) != unit.outputs:
             raise Held(_CHANGED)
@@ -245,7 +247,7 @@ class _Writer:
         verify_outputs(outputs, written, context)
         if record.kind in TEXT_KINDS:
             for path in written:
-                check_text(path, context.known)
+                check_text(path, context)
         if self._setup.diff and written:
             result.differences.extend(nifti_differences(unit, record.kind, written, context))
         if not self._setup.dry_run:
