@@ -4,6 +4,7 @@ import copy
 import json
 import shutil
 import sqlite3
+import sys
 
 import numpy as np
 import pydicom
@@ -320,6 +321,11 @@ def test_off_leaves_pixels_and_loads_no_network(tool, chests):
         (("--model", "/nowhere/scrubber"), "no model.json can be read in that folder"),
         (("--model", "a" * 300), "name is not valid"),
         (("--device", "tpu"), "auto, cpu, cuda, mps"),
+        pytest.param(
+            ("--device", "mps"),
+            "there is no such device here",
+            marks=pytest.mark.skipif(sys.platform == "darwin", reason="has such a device"),
+        ),
     ],
 )
 def test_options_that_cannot_be(tool, chests, options, words):

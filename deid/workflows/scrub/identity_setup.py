@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +50,8 @@ def identity_setup(options: ScrubOptions, *, retains_uids: bool) -> IdentitySetu
     """Find the models of a run and check their weights; torch is not loaded.
 
     Raises:
-        UsageError: The model of ``--model`` is not there or no anonymizer, or a model that would be used is
-            damaged.
+        UsageError: The model of ``--model`` is not there or no anonymizer, a model that would be used is
+            damaged, or the device of ``--device`` is not there.
     """
     if options.identity is Identity.OFF:
         return IdentitySetup()
@@ -65,6 +67,8 @@ def identity_setup(options: ScrubOptions, *, retains_uids: bool) -> IdentitySetu
         anonymizers: tuple[Path, ...] = (folder,)
     else:
         anonymizers = tuple(f for f, record in found.items() if record.kind is ModelKind.ANONYMIZER)
+    if anonymizers and options.device not in ("auto", "cpu"):
+        _check_device(options.device)
     chosen = [found[folder] for folder in anonymizers]
     observers = _observers(found, chosen) if options.proof and chosen else ()
     for folder in (*anonymizers, *observers):
@@ -91,6 +95,18 @@ def _given(model: str) -> Path:
     if os.sep in model:
         raise UsageError(f"--model: no {MANIFEST} can be read in that folder; check the path.")
     return find_model(model)
+
+
+def _check_device(device: str) -> None:
+    # in a process of its own: one that has asked CUDA for its devices may not be forked
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        pool.submit(_ask_device, device).result()
+
+
+def _ask_device(device: str) -> None:
+    from deid.training.device import choose_device
+
+    choose_device(device)
 
 
 def _record(folder: Path) -> ModelRecord:
