@@ -31,6 +31,7 @@ from deid.audit.patterns import dates_in_name, suspicious
 from deid.audit.release import Instance, Release
 from deid.audit.shifts import Marks, Shifts, date_marks
 from deid.audit.spelled import Form, Forms
+from deid.audit.strays import NO_ORIGINAL
 from deid.audit.table_attributes import is_of_persons, table_attributes
 from deid.audit.uniqueness import Uniqueness
 from deid.core.errors import Held, Skipped
@@ -44,6 +45,7 @@ _PIXEL_GROUPS = frozenset({0x0028, 0x5400, 0x7FE0})
 _CODES = frozenset({"LO", "SH", "PN", "UI"})
 _NUMBERS = frozenset({"DS", "IS", "OB", "OW", "OF", "OD", "OL", "OV"}) | BINARY_SIZES.keys()
 _LONGEST_ID = 128
+_IDENTITY_REMOVED = 0x00120062
 _UNREADABLE = "unreadable file"
 _MOST_OF_ONE, _MOST_OF_ALL = 64 << 20, 4 << 20
 """Bytes of an unreadable output that are searched for the values of its patient, or of all patients."""
@@ -75,7 +77,7 @@ def header(
             sources.read(instance, profile)
             told(1)
     people = {subject_label(each.name): each.patient for each in release.instances}
-    attack = _Attack(sources, annex if annex is not None else Annex(), people, release.whole)
+    attack = _Attack(sources, annex if annex is not None else Annex(), people, release.whole, release.paired)
     for patient, instances in _by_patient(files):
         forms = Forms(sources.telling(patient) if patient else sources.all_telling())
         for instance in instances:
@@ -132,7 +134,8 @@ class _Sources:
 
     def _read_bids(self, instance: Instance) -> None:
         """A NIfTI file, a sidecar, or a table, which may be of several persons."""
-        assert instance.original is not None
+        if instance.original is None:
+            return
         label = subject_label(instance.source)
         if label is not None and instance.patient:
             self._labels[label].add(instance.patient)
@@ -173,6 +176,7 @@ class _Attack:
     annex: Annex
     people: Mapping[str | None, str] = field(default_factory=dict)
     whole: bool = True
+    paired: bool = True
     ref: str = ""
     certain: int = 0
     possible: int = 0
@@ -201,6 +205,7 @@ class _Attack:
         self.ids |= set(_ids(content, instance.name))
         if instance.original is None:
             self._look_alone(instance, content)
+        if not self.paired:
             return
         self.shifts.add(instance.patient, self.sources.marks.get(instance.name, {}), date_marks(content))
         for hit in forms.find(instance.name.encode("utf-8", "surrogateescape")):
@@ -217,7 +222,7 @@ class _Attack:
 
     def _add_attributes(self, instance: Instance, content: Content) -> None:
         """What was kept of the patient; of a table, of each person in it."""
-        if content.leaves:
+        if content.leaves and instance.patient:
             self.uniqueness.add(instance.patient, content, instance.ref)
         elif is_of_persons(instance.name):
             for label, name, value in table_attributes(instance.scrubbed, instance.name):
@@ -249,6 +254,8 @@ class _Attack:
                 self._count(Form.AS_IT_IS, _place(leaf), False, _element(leaf))
         for _ in range(dates_in_name(instance.name)):
             self._count(Form.DATE, "file name", False)
+        if content.leaves and content.text(_IDENTITY_REMOVED) != "YES":
+            self._count(Form.AS_IT_IS, "standard text", False, "no claim that identity was removed")
 
     def _count(self, form: Form, place: str, certain: bool, element: str = "") -> None:
         self.certain += certain
@@ -270,7 +277,7 @@ class _Attack:
         reached = self.certain or (digests and digests["recovered"]) or (shift and shift["recovered"])
         found: dict[str, Any] = {
             "status": "assessed",
-            "reason": "; ".join(self._reservations(release.paired)),
+            "reason": "; ".join(self._reservations(release)),
             "certain": self.certain,
             "possible": self.possible,
             "values": values,
@@ -285,10 +292,12 @@ class _Attack:
         complete = release.paired and not self.unread
         return found | _verdict(bool(reached), complete, values)
 
-    def _reservations(self, paired: bool) -> Iterator[str]:
+    def _reservations(self, release: Release) -> Iterator[str]:
         """What was not done."""
-        if not paired:
+        if not release.paired:
             yield "without the originals: patterns and uniqueness only"
+        elif strays := release.left_out.get(NO_ORIGINAL):
+            yield f"files of which no original is known, searched for what all patients' say: {strays}"
         if self.unread:
             yield f"released files that could not be searched: {self.unread}"
 

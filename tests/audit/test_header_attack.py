@@ -277,12 +277,22 @@ def test_patients_are_counted_by_how_many_look_alike(tmp_path):
 def test_a_release_alone_shows_what_looks_like_identity(tmp_path):
     dataset = clean(0)
     dataset.ImageComments = "SSN 123-45-6789, call 212 555 0147 or mail a.b@example.org"
+    dataset.PatientIdentityRemoved = "YES"
     (tmp_path / "scan_2019-03-14.dcm").write_bytes(to_bytes(dataset))
     found = header(read_release(released_files(tmp_path)), PROFILE)
     assert (found["certain"], found["possible"]) == (0, 4), found
     assert found["by_place"]["file name"] == 1
     assert found["verdict"] == "not assessed"
     assert found["hash_dictionary"]["status"] == found["shift"]["status"] == "not assessed"
+
+
+@pytest.mark.parametrize(("claim", "possible"), [("YES", 0), ("NO", 1), (None, 1)])
+def test_a_release_alone_shows_what_does_not_claim_to_be_deidentified(tmp_path, claim, possible):
+    dataset = clean(0)
+    if claim is not None:
+        dataset.PatientIdentityRemoved = claim
+    (tmp_path / "scan.dcm").write_bytes(to_bytes(dataset))
+    assert header(read_release(released_files(tmp_path)), PROFILE)["possible"] == possible
 
 
 def test_an_output_that_is_no_dicom_is_searched_as_bytes(tmp_path):

@@ -22,6 +22,7 @@ from deid.audit.annex import Annex
 from deid.audit.gates import check_gates
 from deid.audit.release import Release, read_patients, read_release
 from deid.audit.schema import VERSION
+from deid.audit.strays import with_strays
 from deid.core.errors import Held, UsageError
 from deid.core.noise import NoiseCounter
 from deid.core.shards import WHOLE
@@ -84,7 +85,7 @@ def audit(
     with run.timed("pairs"):
         patients = read_patients(options.patients) if options.patients else {}
         release = read_release(found.pairs, patients, lambda n: progress("pairs", n, len(found.pairs)))
-        release = replace(release, whole=options.shard == WHOLE)
+        release = with_strays(replace(release, whole=options.shard == WHOLE), found.strays)
     run.begin(release)
     prepared = run.prepare(release, say)
     run.attack_headers(release)

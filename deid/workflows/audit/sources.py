@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deid.audit.release import (
+    Instance,
     Pair,
     equal_name_pairs,
     journal_pairs,
@@ -16,6 +17,7 @@ from deid.audit.release import (
     released_files,
     table_pairs,
 )
+from deid.audit.strays import stray_files
 from deid.core.errors import UsageError
 from deid.core.journal import Journal
 from deid.core.keys import load_key
@@ -36,6 +38,7 @@ class Found:
     Attributes:
         pairs: Outputs with their originals.
         roots: Folders that no report may lie in.
+        strays: Files of the release that are of no pair.
         model: Anonymizer that changed most of the images; empty if nothing says it.
         strength: Its strength, 0..1.
         state: The private state folder of the project; None where no project is known.
@@ -44,6 +47,7 @@ class Found:
 
     pairs: list[Pair]
     roots: tuple[Path, ...]
+    strays: tuple[Instance, ...] = ()
     model: str = ""
     strength: float = 1.0
     state: Path | None = None
@@ -72,11 +76,15 @@ def find_pairs(options: AuditOptions, prompt: Prompt = None) -> Found:
         return Found(released_files(scrubbed), (scrubbed,))
     roots = (originals, scrubbed)
     if options.pairs is not None:
-        return Found(table_pairs(options.pairs, originals, scrubbed), roots)
+        return _paired(table_pairs(options.pairs, originals, scrubbed), scrubbed, roots)
     if options.key_file is not None:
         key = load_key(Path("unused"), options.key_file, {}, prompt)
-        return Found(keyed_pairs(Pseudonyms(key), originals, scrubbed), roots)
+        return _paired(keyed_pairs(Pseudonyms(key), originals, scrubbed), scrubbed, roots)
     return Found(equal_name_pairs(originals, scrubbed), roots)
+
+
+def _paired(pairs: list[Pair], scrubbed: Path, roots: tuple[Path, ...]) -> Found:
+    return Found(pairs, roots, stray_files(pairs, scrubbed))
 
 
 def _of_project(options: AuditOptions, prompt: Prompt) -> Found:
@@ -116,4 +124,4 @@ def _of_journal(project: Project, journal: Journal, out: Path, originals: Path |
     roots = (out, project.state) if home == Path(home.anchor) else (home, out, project.state)
     split = project.pseudonyms().digest("audit split", str(shard.of)).hex()[:16]
     part: dict[str, int | str] = {"number": shard.number, "of": shard.of, "split": split}
-    return Found(pairs, roots, model, strength, project.state, part)
+    return Found(pairs, roots, stray_files(every, out), model, strength, project.state, part)
