@@ -109,11 +109,14 @@ class _Merger:
     def _release(self) -> Section:
         found = self._of("release")
         keys = ("patients", "patients_with_several_studies", "images", "pairs")
-        modalities: Counter[str] = Counter()
-        for each in found:
-            modalities.update(each["modalities"])
         counts = {key: sum(int(each[key]) for each in found) for key in keys}
-        return {"mode": found[0]["mode"], **counts, "modalities": dict(sorted(modalities.items()))}
+        by_name: dict[str, dict[str, int]] = {}
+        for name in ("modalities", "left_out"):
+            total: Counter[str] = Counter()
+            for each in found:
+                total.update(part(each, name))
+            by_name[name] = dict(sorted(total.items()))
+        return {"mode": found[0]["mode"], **counts, **by_name}
 
     def _merged(self) -> Section:
         return {

@@ -197,6 +197,12 @@ def _release() -> Schema:
             "mode": {"enum": ["pairs", "release"]},
             **{name: _ref("count") for name in counts},
             "modalities": _named(_ref("count")),
+            "left_out": {
+                "description": "files and images that were not audited, by reason",
+                "type": "object",
+                "propertyNames": _ref("text"),
+                "additionalProperties": _ref("count"),
+            },
             "part": _object(
                 {
                     "number": _positive(),
@@ -205,7 +211,7 @@ def _release() -> Schema:
                 }
             ),
         },
-        optional=("part",),
+        optional=("left_out", "part"),
     )
 
 

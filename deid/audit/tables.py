@@ -244,6 +244,7 @@ def release(result: Result) -> Table:
         if key in known:
             rows.append((key.replace("_", " "), count(known[key])))
     rows += [(f"modality {name}", count(number)) for name, number in part(known, "modalities").items()]
+    rows += [(f"left out: {reason}", count(number)) for reason, number in part(known, "left_out").items()]
     return Table("Counts", ("", "number"), tuple(rows))
 
 

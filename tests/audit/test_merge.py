@@ -62,13 +62,15 @@ def test_the_order_does_not_matter():
 
 
 def test_counts_are_added():
-    one, other = shard(1, patients=30), shard(2, patients=12)
+    one = shard(1, patients=30, left_out={"file not found": 1})
+    other = shard(2, patients=12, left_out={"file not found": 2, "unreadable file": 1})
     other["header"] |= {"certain": 3, "values": 10, "verdict": "linkable"}
     other["header"]["hash_dictionary"] = {"tried": 10, "recovered": 2, "upper": 0.5}
     found = merged(one, other)
     assert found["release"]["patients"] == 42
     assert found["release"]["images"] == 2000
     assert found["release"]["modalities"] == {"CR": 720, "DX": 1280}
+    assert found["release"]["left_out"] == {"file not found": 3, "unreadable file": 1}
     header = found["header"]
     assert (header["certain"], header["possible"], header["values"]) == (3, 24, 4220)
     assert header["by_place"]["standard text"] == 16

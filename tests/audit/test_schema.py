@@ -95,6 +95,7 @@ def test_the_samples_are_valid(make):
         ("release/mode", "both"),
         ("release/patient_ids", ["a"]),
         ("release/modalities", {"": 3}),
+        ("release/left_out", {"/home/anna/1.dcm": 1}),
         ("tool", None),
         ("notes", "free text"),
     ],

@@ -57,6 +57,7 @@ def test_the_last_run_of_a_project_is_audited(tmp_path, scrubbed):
         "images": PATIENTS * STUDIES,
         "pairs": PATIENTS * STUDIES,
         "modalities": result["release"]["modalities"],
+        "left_out": {},
         "part": result["release"]["part"],
     }
     assert result["header"]["status"] == "assessed"

@@ -62,8 +62,10 @@ def test_a_note_with_a_name_is_found(released):
 def test_a_file_that_says_nothing_is_counted_and_no_link(released):
     released.out.joinpath("README").write_text("Chest radiographs.\n")
     done = audited(released, state=released.state)
-    assert done.left_out == {NO_ORIGINAL: 1}
+    assert done.left_out == done.result["release"]["left_out"] == {NO_ORIGINAL: 1}
     assert done.result["header"]["verdict"] == "no link found"
+    page = (done.folder / "audit.html").read_text()
+    assert f"left out: {NO_ORIGINAL}" in page
 
 
 def test_outputs_and_unfinished_work_are_no_strays(released):

@@ -297,6 +297,8 @@ class _Run:
         """Judge, check the gates, and write the report."""
         from deid.audit.report import render
 
+        left_out = dict(sorted(self.left_out.items()))
+        self.result["release"]["left_out"] = left_out
         self.result["verdict"] = _overall(self.result)
         gates = check_gates(
             self.options.gates, self.result, allow_not_assessed=self.options.allow_not_assessed
@@ -308,7 +310,6 @@ class _Run:
             self.document.save(self.result)
         state = self.found.state
         annex = save_annex(state, self.annex) if state is not None else None
-        left_out = dict(sorted(self.left_out.items()))
         document = self.document.path if self.document is not None else None
         return Audit(self.folder.path, self.result, left_out, annex, document)
 
