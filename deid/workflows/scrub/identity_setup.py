@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,18 @@ from deid.core.model_card import ModelKind, ModelRecord, read_record
 from deid.core.model_files import WEIGHTS, sha256_of
 from deid.core.models import MANIFEST, find_model, find_models
 from deid.workflows.scrub.options import Identity, ScrubOptions
+
+_NOT_THERE = 2
+_ASK_DEVICE = f"""
+import sys
+from deid.core.errors import UsageError
+from deid.training.device import choose_device
+try:
+    choose_device(sys.argv[1])
+except UsageError as error:
+    print(error)
+    sys.exit({_NOT_THERE})
+"""
 
 
 @dataclass(frozen=True)
@@ -98,15 +110,11 @@ def _given(model: str) -> Path:
 
 
 def _check_device(device: str) -> None:
-    # in a process of its own: one that has asked CUDA for its devices may not be forked
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        pool.submit(_ask_device, device).result()
-
-
-def _ask_device(device: str) -> None:
-    from deid.training.device import choose_device
-
-    choose_device(device)
+    # in a process of its own: one that has asked CUDA may not be forked
+    command = [sys.executable, "-P", "-c", _ASK_DEVICE, device]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+    if asked.returncode == _NOT_THERE:
+        raise UsageError(asked.stdout.strip())
 
 
 def _record(folder: Path) -> ModelRecord:
