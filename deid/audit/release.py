@@ -74,8 +74,8 @@ class Release:
         instances: In the order of their names.
         left_out: Files that are not audited, by reason.
         paired: The originals are known.
-        texts: Sidecars, tables, the voxels of pairs and what is no image file, for the header attack only;
-            without patient where they are of several.
+        texts: Sidecars, tables, the voxels of pairs, what is no image file and what no original is known of,
+            for the header attack only; without patient where they are of several, or of nobody knows whom.
         whole: All patients of the release are meant, so that tables may speak of others, without files.
     """
 

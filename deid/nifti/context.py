@@ -47,7 +47,7 @@ class Context:
     known: TextCleaner
     patient: str
     subject_map: Mapping[str, str] = field(default_factory=dict)
-    written_dates: Counter[tuple[int, int, int] | None] = field(default_factory=Counter, compare=False)
+    written_dates: Counter[tuple[int, int, int]] = field(default_factory=Counter, compare=False)
 
     @cached_property
     def paths(self) -> PathMapper:
@@ -76,6 +76,6 @@ class Context:
 
     def written(self, moved: str | None) -> str | None:
         """Notes a shifted date or time that goes into the file, and gives it back."""
-        if moved is not None:
-            self.written_dates[parse_date(moved)] += 1
+        if moved is not None and (day := parse_date(moved)) is not None:
+            self.written_dates[day] += 1
         return moved

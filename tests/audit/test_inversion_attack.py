@@ -86,7 +86,7 @@ def test_one_patient_is_too_few():
 
 def test_an_unknown_strength_is_searched(residual):
     network, images = residual
-    how = replace(HOW, images=24, steps=6)
+    how = replace(HOW, steps=6)
     known = inversion(images, network, 0.5, {}, None, how)["methods"]["fixed_point"]
     searched = inversion(images, network, None, {}, None, how)["methods"]["fixed_point"]
     assert searched["reid"]["auc"]["value"] >= known["reid"]["auc"]["value"]
