@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from deid.audit.bids_content import is_beside, is_bids, is_text
+from deid.core.coverage import ImageFacts
 from deid.core.errors import Held, Skipped, UsageError
 from deid.core.files import InputFile, discover
 from deid.core.journal import Journal
@@ -44,6 +45,7 @@ class Instance:
         series: Opaque label of the series.
         modality: Modality (0008,0060).
         view: Projection or orientation, where the header says it.
+        age: Of the patient in years; None where the header does not say it.
         ref: Keyed reference of the input, which only the project resolves; empty where none is known.
         source: Path of the original below its folder; empty where there is none.
         uid: SOP Instance UID (0008,0018) of the original, or of the file where none is known.
@@ -57,6 +59,7 @@ class Instance:
     series: str = ""
     modality: str = ""
     view: str = ""
+    age: float | None = None
     ref: str = ""
     source: str = ""
     uid: str = ""
@@ -303,6 +306,7 @@ def _read(pair: Pair, patients: Mapping[str, str]) -> _Read | str:
     patient = given or (record.patient and "header " + record.patient)
     if not patient:
         return NO_PATIENT
+    facts = _facts(pair)
     instance = Instance(
         pair.original,
         pair.scrubbed,
@@ -310,7 +314,8 @@ def _read(pair: Pair, patients: Mapping[str, str]) -> _Read | str:
         "",
         "",
         modality=defined(record.modality.upper(), MODALITIES, "OT"),
-        view=_view(pair),
+        view=facts.view if facts is not None else "",
+        age=facts.age if facts is not None else None,
         uid=record.instance,
     )
     return patient, record.study, record.series, instance
@@ -330,14 +335,15 @@ def _read_nifti(pair: Pair, given: str) -> _Read | str:
     return patient, f"{patient}/{session}", pair.name, instance
 
 
-def _view(pair: Pair) -> str:
+def _facts(pair: Pair) -> ImageFacts | None:
+    """What the header says of the image; None where a value cannot be read."""
     from deid.dicom.image_facts import facts_of
     from deid.dicom.pixels import read_header
 
     try:
-        return facts_of(read_header(pair.original or pair.scrubbed)).view
+        return facts_of(read_header(pair.original or pair.scrubbed))
     except (Held, Skipped, OSError):
-        return ""
+        return None
 
 
 def _labelled(found: list[_Read]) -> Iterator[Instance]:

@@ -34,6 +34,13 @@ class ImageFacts:
     for_processing: bool = False
 
 
+def age_group(age: float | None) -> AgeGroup:
+    """Whether a patient of an age in years is a child or an adult; any where nothing says the age."""
+    if age is None:
+        return AgeGroup.ANY
+    return AgeGroup.ADULT if age >= _ADULT else AgeGroup.CHILD
+
+
 def uncovered(facts: ImageFacts, made_for: InputRange) -> str:
     """Why a model does not cover an image; empty where nothing in the header speaks against it.
 
@@ -54,9 +61,10 @@ def uncovered(facts: ImageFacts, made_for: InputRange) -> str:
     if facts.body_part and made_for.body_parts and not _shows(facts.body_part, made_for.body_parts):
         return "no model for this body part"
     if made_for.age is not AgeGroup.ANY:
-        if facts.age is None:
+        group = age_group(facts.age)
+        if group is AgeGroup.ANY:
             return "the patient's age is not stated"
-        if (facts.age >= _ADULT) != (made_for.age is AgeGroup.ADULT):
+        if group is not made_for.age:
             return "no model for this age"
     return ""
 

@@ -2,6 +2,7 @@
 
 import shutil
 
+import pydicom
 import pytest
 from workflows.command import Tool
 
@@ -119,6 +120,24 @@ def test_files_that_cannot_be_paired_are_refused_with_advice(scrubbed, tmp_path)
         released_files(tmp_path)
     with pytest.raises(UsageError, match="folders"):
         released_files(tmp_path / "missing")
+
+
+def test_the_original_says_how_old_the_patient_was(tmp_path):
+    """A release may keep no age."""
+    write_dicom(make_cohort(1, 3, 1, "chest", 24), tmp_path / "in")
+    shutil.copytree(tmp_path / "in", tmp_path / "out")
+    said = {"PatientAge": "017Y"}, {"PatientBirthDate": "20000101", "StudyDate": "20050101"}, {}
+    for path, values in zip(sorted((tmp_path / "in").rglob("*.dcm")), said, strict=True):
+        dataset = pydicom.dcmread(path)
+        del dataset.PatientBirthDate
+        for name, value in values.items():
+            setattr(dataset, name, value)
+        dataset.save_as(path)
+    for folder in (tmp_path / "in", tmp_path / "out"):
+        (folder / "manifest.csv").unlink()
+    release = read_release(equal_name_pairs(tmp_path / "in", tmp_path / "out"))
+    ages = [None if each.age is None else round(each.age, 1) for each in release.instances]
+    assert ages == [17.0, 5.0, None]
 
 
 def test_a_release_alone_has_the_patients_of_its_headers(scrubbed):

@@ -359,10 +359,10 @@ def test_planted_name_is_found_in_any_bytes(before: bytes, codec: str, after: by
 def test_time_is_linear(unit: str) -> None:
     one = KnownIdentifiers(_PLANTED)
     text = (unit * 1_000_000)[:60_000]
-    begin = time.perf_counter()
+    begin = time.process_time()
     one.clean(text)
     one.residue(text)
-    assert time.perf_counter() - begin < 4
+    assert time.process_time() - begin < 4
 
 
 def test_costs_stay_small() -> None:
@@ -370,8 +370,8 @@ def test_costs_stay_small() -> None:
     one = KnownIdentifiers(
         Identifier(kind, f"Xy{chance.randrange(10**8)}") for kind in (Kind.ID, Kind.DEVICE) for _ in range(20)
     )
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(200):
         one.clean("MR Brain t1_mprage_sag_p2_iso 1.0 mm 192")
     # Some 30 microseconds here; the limit only catches a change of order.
-    assert time.perf_counter() - begin < 0.2
+    assert time.process_time() - begin < 0.2

@@ -43,6 +43,6 @@ def test_lists_are_small_folded_and_sourced() -> None:
 
 def test_loading_is_quick() -> None:
     lexicon.cache_clear()
-    begin = time.perf_counter()
+    begin = time.process_time()
     lexicon()
-    assert time.perf_counter() - begin < 0.1
+    assert time.process_time() - begin < 0.1

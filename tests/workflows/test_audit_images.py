@@ -80,6 +80,27 @@ def test_patients_with_several_studies_come_first(tmp_path):
     assert len(chosen_items(release, 100, 1)) == len(instances)
 
 
+def test_children_are_compared_with_children(tmp_path):
+    """By patient: one who grew up, or whose age one header does not say, is still compared with himself."""
+    release = release_of(tmp_path, patients=5)
+    ages = {"P1": (4.0, 6.0), "P2": (17.5, 18.5), "P3": (44.0, None), "P4": (None, None), "P5": (18.0, 18.0)}
+    left = {patient: list(given) for patient, given in ages.items()}
+    release = replace(
+        release,
+        instances=tuple(replace(each, view="PA", age=left[each.patient].pop()) for each in release.instances),
+    )
+    images = load(release, tmp_path).images
+    groups = dict(zip(images.patients, images.sources, strict=True))
+    assert groups == {
+        "P1": "DX PA child",
+        "P2": "DX PA child",
+        "P3": "DX PA adult",
+        "P4": "DX PA any",
+        "P5": "DX PA adult",
+    }
+    assert len(set(zip(images.patients, images.sources, strict=True))) == 5
+
+
 def test_labels_belong_to_files(tmp_path):
     release = release_of(tmp_path)
     names = [instance.name for instance in release.instances]

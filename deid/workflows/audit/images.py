@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid.audit.release import Instance, Release
+from deid.core.coverage import age_group
 from deid.core.errors import Held, Skipped
 from deid.workflows.audit.labels import Labels, read_labels
 
@@ -182,17 +183,28 @@ def _joined(
         scrubbed=arrays[-1],
         patients=tuple(item.first.patient for item in of),
         studies=tuple(item.first.study for item in of),
-        sources=tuple(_source(item.first) for item in of),
+        sources=_sources([item.first for item in of]),
         labels=matrix,
         findings=findings,
         refs=tuple(item.first.ref for item in of),
     )
 
 
-def _source(instance: Instance) -> str:
-    """What images must have in common to be compared; a radiograph is one with any detector."""
-    modality = "DX" if instance.modality == "CR" else instance.modality
-    return f"{modality} {instance.view}".strip()
+def _sources(instances: Sequence[Instance]) -> tuple[str, ...]:
+    """What images must have in common to be compared: modality, view, and whether they show children.
+
+    A radiograph is one with any detector. Nobody takes a child for an adult, so that an impostor of the other
+    group would be no impostor. A patient who grew up between two studies stays in the group of the first.
+    """
+    ages: dict[str, float] = {}
+    for each in instances:
+        if each.age is not None:
+            ages[each.patient] = min(each.age, ages.get(each.patient, each.age))
+    kinds = (
+        ("DX" if each.modality == "CR" else each.modality, each.view, age_group(ages.get(each.patient)))
+        for each in instances
+    )
+    return tuple(" ".join(word for word in kind if word) for kind in kinds)
 
 
 def _room(shape: tuple[int, ...], path: Path) -> NDArray[np.float32]:
