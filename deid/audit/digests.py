@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import re
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,9 @@ _SEPARATORS = ("", "_", "-", "|", "^", " ", "/", ".")
 _LEAST = 12
 """Characters that a replacement must share with a digest: 48 bits in hex, 39 in decimal."""
 _CONFIDENCE = 0.95
+_BETWEEN = re.compile(r"[^0-9A-Za-z]+")
+"""Between the components of a UID, and a digest and what a tool writes before it (``ANON-``)."""
+_MAY_BE_DIGEST = re.compile(r"[0-9A-Za-z+/_=-]+")
 
 
 def hash_dictionary(
@@ -63,11 +67,17 @@ class _Outputs:
     def __init__(self, outputs: Iterable[str]) -> None:
         self._by_start: dict[str, set[str]] = defaultdict(set)
         self.recovered: set[str] = set()
-        distinct = set(outputs)
-        for output in distinct:
+        self._digests: set[str] = set()
+        for output in set(outputs):
             for token in _tokens(output):
                 self._by_start[token[:_LEAST]].add(token + "\0" + output)
-        self.count = len({entry.partition("\0")[2] for found in self._by_start.values() for entry in found})
+                if not _is_word(token):
+                    self._digests.add(output)
+
+    @property
+    def count(self) -> int:
+        """Those that may be digests: a description in words is none."""
+        return len(self._digests | self.recovered)
 
     def compare(self, source: str) -> None:
         for written in _written(source):
@@ -79,16 +89,20 @@ class _Outputs:
 
 def _tokens(output: str) -> Iterator[str]:
     """The parts of an output that may be a digest, maybe cut off."""
-    parts = output.split(".") if set(output) <= set("0123456789.") else [output]
-    for part in parts:
-        bare = part.strip()
-        if len(bare) < _LEAST:
+    whole = output.strip()
+    for part in {whole, *_BETWEEN.split(whole)}:
+        if len(part) < _LEAST or not _MAY_BE_DIGEST.fullmatch(part):
             continue
-        yield bare
-        if bare != bare.lower():
-            yield bare.lower()
-        if "-" in bare:
-            yield bare.lower().replace("-", "")
+        yield part
+        if part != part.lower():
+            yield part.lower()
+        if "-" in part:
+            yield part.lower().replace("-", "")
+
+
+def _is_word(token: str) -> bool:
+    """Letters alone, as words are written: a digest as long nearly always has a digit or mixed case."""
+    return token.isalpha() and (token.islower() or token.isupper() or token.istitle())
 
 
 def _written(source: str) -> Iterator[str]:

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from deid.audit.assessment import Section, figure, not_assessed, standard_error
 from deid.audit.attackers import TRAINING_FREE, Attacker, embedding
-from deid.audit.linkage import strongest_match
+from deid.audit.linkage import are_linked, matches
 from deid.audit.pairing import LEAST_PATIENTS
 from deid.audit.pictures import AuditImages, Pictures
 from deid.audit.reid import Bout, ReidOptions
-from deid.audit.verdict import NOT_ASSESSED, Evidence, judge, strongest, words
+from deid.audit.verdict import LINKABLE, NOT_ASSESSED, Evidence, judge, strongest, words
 from deid.networks.anonymizer import Anonymizer
 from deid.networks.inversion import fixed_point, gradient_descent
 from deid.reid.ranking import patient_mean
@@ -63,9 +63,20 @@ class InversionOptions:
 
 @dataclass(frozen=True, eq=False)
 class _Undone:
-    """What an attempt reached: the section of `audit.json`, and the error of an AUC at chance."""
+    """What an attempt reached.
+
+    Attributes:
+        section: Of `audit.json`.
+        links: Own originals found, by each method.
+        patients: Shown by what came back.
+        ceiling: Recognition of the originals.
+        chance_error: Of an AUC of recognition at chance.
+        tried: Figures looked at.
+    """
 
     section: Section
+    links: list[Section]
+    patients: int
     ceiling: Section
     chance_error: float
     tried: int
@@ -106,22 +117,33 @@ def inversion(
     else:
         kept, back = _restored(images.at_most(options.reid.most_images, options.reid.seed), restorer, options)
         _keep(methods, found, "trained_restorer", [_measured(kept, back, attackers, options)])
+    return _verdict(found) | {"methods": methods}
+
+
+def _verdict(found: list[_Undone]) -> Section:
+    """Linkable where what came back is recognised, or its own original found, better than chance explains."""
+    tried = sum(one.tried for one in found)
     attacks = [one.section["reid"] for one in found]
-    best = strongest(attacks)
-    if best is None:
-        return _nothing(f"fewer than {LEAST_PATIENTS} patients with several studies") | {"methods": methods}
-    ceiling = strongest([one.ceiling for one in found]) or not_assessed("")
-    errors = max(one.chance_error for one in found)
-    verdict, reason = judge(Evidence(attacks, sum(one.tried for one in found), ceiling, errors))
-    said = {"verdict": verdict, "words": words(verdict, attacks)}
-    return {"status": "assessed", "reason": reason} | said | {"methods": methods}
+    if any(are_linked(one.links, one.patients, tried) for one in found):
+        verdict, reason = LINKABLE, ""
+    elif strongest(attacks) is None:
+        return _nothing(f"fewer than {LEAST_PATIENTS} patients with several studies")
+    else:
+        ceiling = strongest([one.ceiling for one in found]) or not_assessed("")
+        verdict, reason = judge(Evidence(attacks, tried, ceiling, max(one.chance_error for one in found)))
+    return {"status": "assessed", "reason": reason, "verdict": verdict, "words": words(verdict, attacks)}
 
 
 def _keep(methods: dict[str, Section], found: list[_Undone], name: str, undone: list[_Undone]) -> None:
-    """Of several attempts of one method the one that recognises best stands for it."""
+    """Of several attempts of one method the one that recognises best stands for it, else that links best."""
     found += undone
     best = strongest([one.section["reid"] for one in undone])
-    methods[name] = next((one.section for one in undone if one.section["reid"] is best), undone[0].section)
+    recognised = [one.section for one in undone if best is not None and one.section["reid"] is best]
+    methods[name] = recognised[0] if recognised else max((one.section for one in undone), key=_found_first)
+
+
+def _found_first(section: Section) -> float:
+    return float(section["linkage"]["rank_1"]["value"]) if section["linkage"].get("rank_1") else 0.0
 
 
 def _white_box(
@@ -195,13 +217,20 @@ def _measured(
     best = strongest(attacks) or attacks[0]
     chosen = next(bout for bout, attack in zip(bouts, attacks, strict=True) if attack is best)
     shuffled = chosen.shuffled(undone, "original_scrubbed", options.reid)
+    patients = len(set(images.patients))
+    links = matches(undone, attackers, options.reid.seed) if patients >= LEAST_PATIENTS else []
     section = {
         "error": figure(patient_mean(error, np.array(images.patients), seed=options.reid.seed)),
         "reid": best,
-        "linkage": strongest_match(undone, attackers, options.reid.seed),
+        "linkage": max(links, key=_surest, default=not_assessed(f"fewer than {LEAST_PATIENTS} patients")),
     }
     chance_error = standard_error(shuffled) if shuffled else float("inf")
-    return _Undone(section, ceiling or not_assessed(""), chance_error, len(bouts))
+    tried = len(bouts) + 2 * len(links)  # of a link the rank and the area
+    return _Undone(section, links, patients, ceiling or not_assessed(""), chance_error, tried)
+
+
+def _surest(link: Section) -> tuple[float, float]:
+    return link["rank_1"]["value"], link["auc"]["value"]
 
 
 def _nothing(reason: str) -> Section:

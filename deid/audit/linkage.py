@@ -33,7 +33,7 @@ COMPARED = 200
 """Images at most where comparisons go pair by pair."""
 
 _CERTAIN = {"auc": {"value": 1.0}}  # an original is its own original: the ceiling
-_UNIFORM = 12**-0.5  # deviation of a share that is even between 0 and 1
+_UNIFORM = 12**-0.5
 
 
 def linkage(
@@ -72,7 +72,7 @@ def linkage(
         for name, templates in _methods(critics).items()
     }
     patients = len(set(images.patients))
-    evidence = Evidence(list(methods.values()), len(methods), _CERTAIN, _UNIFORM / patients**0.5)
+    evidence = Evidence(list(methods.values()), len(methods), _CERTAIN, chance_error(patients))
     verdict, reason = judge(evidence)
     if any(_finds_first(method, patients, 2 * len(methods)) for method in methods.values()):
         verdict, reason = LINKABLE, ""
@@ -123,6 +123,24 @@ def match(
     }
 
 
+def are_linked(found: Sequence[Section], patients: int, tried: int) -> bool:
+    """Whether some method finds own originals better than chance explains.
+
+    Args:
+        found: Figures of :func:`match`, assessed or not.
+        patients: Of the images.
+        tried: Figures that are looked at together, the two of each method counted.
+    """
+    known = [method for method in found if method.get("auc")]
+    evidence = Evidence(known, tried, _CERTAIN, chance_error(patients))
+    return evidence.is_linkable() or any(_finds_first(method, patients, tried) for method in known)
+
+
+def chance_error(patients: int) -> float:
+    """Standard error of the AUC of so many patients at chance: their shares are even between 0 and 1."""
+    return float(_UNIFORM / max(1, patients) ** 0.5)
+
+
 def _finds_first(method: Section, patients: int, tried: int) -> bool:
     """Whether more originals come first than chance explains: a few copies in a release hardly move its AUC.
 
@@ -136,15 +154,12 @@ def _finds_first(method: Section, patients: int, tried: int) -> bool:
     return bool(first["value"] - chance > quantile(tried) * max(guessing, standard_error(first)))
 
 
-def strongest_match(images: AuditImages, critics: Mapping[str, nn.Module], seed: int = 0) -> Section:
-    """The method with the highest AUC, for images that were changed again."""
-    if len(set(images.patients)) < LEAST_PATIENTS:
-        return not_assessed(f"fewer than {LEAST_PATIENTS} patients")
-    found = [
+def matches(images: AuditImages, critics: Mapping[str, nn.Module], seed: int = 0) -> list[Section]:
+    """What each method finds of images that were changed again."""
+    return [
         match(_part(images, name, COMPARED, seed), templates, seed)
         for name, templates in _methods(critics).items()
     ]
-    return max(found, key=lambda method: float(method["auc"]["value"]))
 
 
 def _part(images: AuditImages, method: str, compared: int, seed: int) -> AuditImages:

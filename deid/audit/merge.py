@@ -222,13 +222,16 @@ class _Merger:
         names = sorted({name for section in sections for name in part(section, "methods")})
         given = {name: [part(section, "methods", name) for section in sections] for name in names}
         methods = {name: pooled_link(links, self._patients, self._shards) for name, links in given.items()}
-        errors = [_UNIFORM / max(1.0, patients) ** 0.5 for patients in self._patients]
         number = f"{sum(map(int, self._patients))} patients"
         return {
             "methods": methods,
-            "linkable": is_linkable(list(given.values()), self._patients, errors),
+            "linkable": is_linkable(list(given.values()), self._patients, self._chance_errors()),
             "words": no_link_words(list(methods.values()), number, len(sections)),
         }
+
+    def _chance_errors(self) -> list[float]:
+        """Of the AUC at which own originals are found at chance, of each shard."""
+        return [_UNIFORM / max(1.0, patients) ** 0.5 for patients in self._patients]
 
     def _inversion(self, sections: list[Section]) -> Section:
         names = sorted({name for section in sections for name in part(section, "methods")})
@@ -237,11 +240,13 @@ class _Merger:
         }
         pooled = [part(method, "reid") for method in methods.values()]
         attacks = [[part(section, "methods", name, "reid") for section in sections] for name in names]
+        links = [[part(section, "methods", name, "linkage") for section in sections] for name in names]
         none = [0.0] * len(sections)
         number = f"{max(map(_people, pooled), default=0)} patients"
         return {
             "methods": methods,
-            "linkable": is_linkable(attacks, self._patients, none),
+            "linkable": is_linkable(attacks, self._patients, none)
+            or is_linkable(links, self._patients, self._chance_errors()),
             "words": no_link_words(pooled, number, len(sections)),
         }
 

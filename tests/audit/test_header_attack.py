@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import uuid
 from datetime import date, timedelta
 
 import pytest
@@ -235,11 +236,28 @@ def test_uids_of_pydicom_without_a_secret_are_recovered(tmp_path):
         hashlib.sha256(b"ID7").hexdigest()[:16].upper(),
         base64.b64encode(hashlib.md5(b"ID7").digest()).decode(),
         hashlib.sha1(b"ID7_1.2.3").hexdigest(),
+        "ANON-" + hashlib.sha256(b"ID7").hexdigest()[:20],
+        "sub_" + hashlib.md5(b"ID7").hexdigest() + "_1",
+        str(uuid.uuid5(uuid.NAMESPACE_OID, "ID7")),
     ],
 )
 def test_unkeyed_ids_are_recovered(made):
-    found = hash_dictionary(["ID7"], [("ID7", "1.2.3")], [made, "something else"])
+    found = hash_dictionary(["ID7"], [("ID7", "1.2.3")], [made, "0123456789abcdef"])
     assert found["recovered"] == 1
+    assert found["tried"] == 2
+
+
+def test_descriptions_are_no_digests():
+    """They would make the bound look better than what was tried."""
+    texts = [
+        "Thorax anteroposterior",
+        "ANTEROPOSTERIOR",
+        "something else",
+        "Chest, PA and lateral",
+        "1.2.840.10008",
+    ]
+    assert hash_dictionary(["ID7"], [], texts) == {"tried": 0, "recovered": 0, "upper": 1.0}
+    found = hash_dictionary(["ID7"], [], [*texts, "MAGNETOMvida3T", "1.2.3.123456789012"])
     assert found["tried"] == 2
 
 

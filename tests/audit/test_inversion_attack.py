@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from audit_sets import QUICK, Coarse, copy, mirrored, release
+from audit_sets import QUICK, Coarse, copy, mirrored, noise, release
 from torch import nn
 
 from deid.audit.inversion import InversionOptions, inversion
@@ -117,6 +117,39 @@ def test_a_restorer_is_measured_on_patients_that_it_has_not_seen():
     assert restored["reid"]["patients"] == 30 and restored["linkage"]["gallery"] == 60
     assert restored["reid"]["auc"]["value"] == pytest.approx(0.5)
     assert section["verdict"] == "no link found" and "upper bound" in section["words"]
+
+
+class Flip(nn.Module):
+    """A restorer that knows what `mirrored` does."""
+
+    def forward(self, images):
+        return images.flip(3)
+
+
+def strangers(originals):
+    """Pictures in which the studies of a patient have nothing in common."""
+    return np.random.default_rng(5).random(originals.shape, np.float32)
+
+
+def test_an_original_that_is_found_again_is_a_link_though_nobody_is_recognised():
+    images = release(40, copy)
+    originals = strangers(images.originals)
+    images = replace(images, originals=originals, scrubbed=mirrored(originals))
+    section = inversion(images, None, None, {"coarse": Coarse()}, lambda *_: Flip(), HOW)
+    restored = section["methods"]["trained_restorer"]
+    assert restored["reid"]["auc"]["lower"] < 0.55 and restored["linkage"]["rank_1"]["value"] == 1
+    assert section["verdict"] == section["words"] == "linkable"
+    unlike = replace(images, scrubbed=noise(originals))
+    section = inversion(unlike, None, None, {"coarse": Coarse()}, lambda *_: Flip(), HOW)
+    assert section["verdict"] != "linkable"
+
+
+def test_patients_with_one_study_can_be_linked_only():
+    images = release(40, mirrored, studies=1)
+    section = inversion(images, None, None, {"coarse": Coarse()}, lambda *_: Flip(), HOW)
+    restored = section["methods"]["trained_restorer"]
+    assert restored["reid"]["status"] == "not assessed" and restored["linkage"]["rank_1"]["value"] == 1
+    assert (section["status"], section["verdict"]) == ("assessed", "linkable")
 
 
 def test_nothing_to_undo_is_said():

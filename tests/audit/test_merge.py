@@ -26,6 +26,7 @@ def quiet():
         each["original_scrubbed"] = attack(0.0, seed=3)
     for way in ("fixed_point", "gradient_descent"):
         result["inversion"]["methods"][way]["reid"] = attack(0.0, seed=3)
+        result["inversion"]["methods"][way]["linkage"]["auc"] = measure(0.5)
     result["linkage"]["methods"]["pixels"]["auc"] = measure(0.5)
     return result
 
@@ -163,6 +164,19 @@ def test_shards_together_show_what_none_shows_alone():
 
     assert [verdict(0.0) for _ in range(10)].count("linkable") <= 1
     assert verdict(0.05) == "linkable"
+
+
+def test_shards_together_find_originals_that_were_restored():
+    def verdict(excess):
+        shards = [shard(number + 1, 8, patients=100) for number in range(8)]
+        for each in shards:
+            for way in ("fixed_point", "gradient_descent"):
+                link = each["inversion"]["methods"][way]["linkage"]
+                link["auc"] = measure(0.5 + excess, 0.04)
+        return merged(*shards)["inversion"]["verdict"]
+
+    assert verdict(0.02) == "no link found"
+    assert verdict(0.08) == "linkable"
 
 
 def test_a_missing_shard_is_not_assessed():
