@@ -164,7 +164,8 @@ def plane_strengths(result: Result) -> list[str]:
         Strength(name, each.get("auc"), each.get("retained"), own is not None and each.get("strength") == own)
         for name, each in known
     ]
-    label, ceiling = BASES.get(str(plane.get("basis")), "retained"), part(strengths, "0").get("auc")
+    basis, ceiling = BASES.get(str(plane.get("basis")), "retained"), part(strengths, "0").get("auc")
+    label = basis.removeprefix("the classifier's ")  # an axis has no room for more
     title = "What more strength buys and costs"
     return _some(strength_plot("plane-strengths", title, points, label, ceiling))
 

@@ -10,6 +10,7 @@ from deid.audit.plots import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Dot, legend
 from deid.audit.svg import Axis, dash, frame, group, line, marker, path, picture, shortened, text
 
 _ROOM = 0.02
+_NAME = (36.0, 16.0)
 _SERIES, _OWN = 2, 1
 
 
@@ -52,14 +53,21 @@ def strength_plot(key: str, title: str, points: Sequence[Strength], label: str, 
         parts += _limit(across, highest, "ceiling")
     places = [(across.at(of(each.reached) or 0.0), up.at(of(each.retained) or 0.0)) for each in known]
     parts.append(group(_SERIES, path(places, class_="curve", stroke_dasharray=dash(_SERIES))))
-    for each, (x, y) in zip(known, places, strict=True):
+    for number, (each, (x, y)) in enumerate(zip(known, places, strict=True)):
         series = _OWN if each.own else _SERIES
         parts.append(group(series, *_cross(Dot("", each.reached, series, each.retained), across, up)))
-        # A plane falls to the left, so that its upper left is free.
-        parts.append(text(x - 8, y - 9, each.name, text_anchor="end", class_="label"))
+        if any(_is_near((x, y), before) for before in places[:number]):
+            parts.append(text(x + 8, y + 18, each.name, class_="label"))
+        else:  # A plane falls to the left, so that its upper left is free.
+            parts.append(text(x - 8, y - 9, each.name, text_anchor="end", class_="label"))
     rows, height = legend(_entries(known))
     told = "; ".join(map(_told, known))
     return picture(key, title, f"{told}; chance: AUC 0.50.", WIDTH, height, *parts, rows)
+
+
+def _is_near(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether the names of two marks would lie on each other."""
+    return abs(one[0] - other[0]) < _NAME[0] and abs(one[1] - other[1]) < _NAME[1]
 
 
 def _axis(measures: Sequence[object], always: float, start: float, end: float, label: str) -> Axis:

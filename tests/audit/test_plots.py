@@ -131,6 +131,20 @@ def points_of(picture):
     return points(next(e for e in of_class(picture, "curve") if e.tag == "path"))
 
 
+def test_names_of_near_strengths_stand_apart():
+    points = [
+        Strength("0", measured(0.9), measured(1.0)),
+        Strength("0.33", measured(0.899), measured(0.999)),
+        Strength("1", measured(0.55), measured(0.8)),
+    ]
+    picture = parsed(strength_plot("k", "Plane", points, "retained", points[0].reached))
+    names = {each.text: each for each in of_class(picture, "label")}
+    first, second = (float(names[name].get("y")) for name in ("0", "0.33"))
+    assert second - first > 20
+    assert names["0"].get("text-anchor") == names["1"].get("text-anchor") == "end"
+    assert names["0.33"].get("text-anchor") is None
+
+
 def test_a_plane_without_any_full_point_is_not_drawn():
     assert strength_plot("k", "t", [Strength("1", measured(0.6), None)], "retained", None) == ""
 
