@@ -26,14 +26,13 @@ from deid.audit.attackers import (
 from deid.audit.pairing import LEAST_PATIENTS, numbers
 from deid.audit.pictures import AuditImages, Pictures
 from deid.audit.search import Codes, OwnImages, search, shares_below
-from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED, Evidence, judge, quantile
+from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED, Evidence, judge, match_error, quantile
 from deid.reid.ranking import Ranks, found_within, patient_mean
 
 COMPARED = 200
 """Images at most where comparisons go pair by pair."""
 
 _CERTAIN = {"auc": {"value": 1.0}}  # an original is its own original: the ceiling
-_UNIFORM = 12**-0.5
 
 
 def linkage(
@@ -72,7 +71,7 @@ def linkage(
         for name, templates in _methods(critics).items()
     }
     patients = len(set(images.patients))
-    evidence = Evidence(list(methods.values()), len(methods), _CERTAIN, chance_error(patients))
+    evidence = Evidence(list(methods.values()), len(methods), _CERTAIN, match_error(patients))
     verdict, reason = judge(evidence)
     if any(_finds_first(method, patients, 2 * len(methods)) for method in methods.values()):
         verdict, reason = LINKABLE, ""
@@ -132,13 +131,8 @@ def are_linked(found: Sequence[Section], patients: int, tried: int) -> bool:
         tried: Figures that are looked at together, the two of each method counted.
     """
     known = [method for method in found if method.get("auc")]
-    evidence = Evidence(known, tried, _CERTAIN, chance_error(patients))
+    evidence = Evidence(known, tried, _CERTAIN, match_error(patients))
     return evidence.is_linkable() or any(_finds_first(method, patients, tried) for method in known)
-
-
-def chance_error(patients: int) -> float:
-    """Standard error of the AUC of so many patients at chance: their shares are even between 0 and 1."""
-    return float(_UNIFORM / max(1, patients) ** 0.5)
 
 
 def _finds_first(method: Section, patients: int, tried: int) -> bool:

@@ -34,7 +34,7 @@ from deid.audit.pooling import (
     reasons,
     unassessed,
 )
-from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED
+from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED, match_error
 
 THREATS = ("reid", "linkage", "inversion", "header")
 RULE = (
@@ -44,7 +44,6 @@ RULE = (
     "who look alike are those within a shard. A verdict is never milder than that of any shard."
 )
 _KINDS = ("ceiling", "frozen", "training_free", "adaptive", "scrubbed_scrubbed")
-_UNIFORM = 12**-0.5
 
 
 def merge(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -222,16 +221,13 @@ class _Merger:
         names = sorted({name for section in sections for name in part(section, "methods")})
         given = {name: [part(section, "methods", name) for section in sections] for name in names}
         methods = {name: pooled_link(links, self._patients, self._shards) for name, links in given.items()}
+        errors = [match_error(patients) for patients in self._patients]
         number = f"{sum(map(int, self._patients))} patients"
         return {
             "methods": methods,
-            "linkable": is_linkable(list(given.values()), self._patients, self._chance_errors()),
+            "linkable": is_linkable(list(given.values()), self._patients, errors),
             "words": no_link_words(list(methods.values()), number, len(sections)),
         }
-
-    def _chance_errors(self) -> list[float]:
-        """Of the AUC at which own originals are found at chance, of each shard."""
-        return [_UNIFORM / max(1.0, patients) ** 0.5 for patients in self._patients]
 
     def _inversion(self, sections: list[Section]) -> Section:
         names = sorted({name for section in sections for name in part(section, "methods")})
@@ -241,12 +237,12 @@ class _Merger:
         pooled = [part(method, "reid") for method in methods.values()]
         attacks = [[part(section, "methods", name, "reid") for section in sections] for name in names]
         links = [[part(section, "methods", name, "linkage") for section in sections] for name in names]
-        none = [0.0] * len(sections)
+        none, errors = [0.0] * len(sections), [match_error(patients) for patients in self._patients]
         number = f"{max(map(_people, pooled), default=0)} patients"
         return {
             "methods": methods,
             "linkable": is_linkable(attacks, self._patients, none)
-            or is_linkable(links, self._patients, self._chance_errors()),
+            or is_linkable(links, self._patients, errors),
             "words": no_link_words(pooled, number, len(sections)),
         }
 

@@ -14,6 +14,7 @@ One rule for all sections, which compares with chance and with the ceiling and n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -27,6 +28,7 @@ TOO_FEW = "too few patients to conclude"
 NOT_ADAPTED = "no attacker was adapted to the scrubbed images: a frozen one proves no absence"
 
 _CHANCE, _POWER = 0.5, 0.8
+_UNIFORM = math.sqrt(1 / 12)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class Evidence:
             auc["value"] - _CHANCE > self._quantile * max(self.chance_error, standard_error(auc))
             for auc in found
         )
+
+
+def match_error(patients: float) -> float:
+    """Standard error of the AUC at which own originals are found at chance, each share even in 0 to 1."""
+    return _UNIFORM / math.sqrt(max(1.0, patients))
 
 
 def quantile(tried: int) -> float:
