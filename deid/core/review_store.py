@@ -46,6 +46,8 @@ _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 # Black over red and orange to pale yellow: grows in lightness, so that it reads without colour vision too.
 _HEAT = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 _HEAT_OPACITY = 200
+_PNG_LEVEL = 3
+"""Half the time of the usual level, for a tenth more space."""
 
 
 @dataclass(frozen=True)
@@ -283,9 +285,9 @@ def _png(name: str, pixels: NDArray[np.uint8]) -> bytes:
         image = Image.frombytes("P", image.size, image.tobytes())
         image.putpalette(_heat_palette())
         opacity = bytes(level * _HEAT_OPACITY // 255 for level in range(256))
-        image.save(written, "PNG", transparency=opacity)
+        image.save(written, "PNG", transparency=opacity, compress_level=_PNG_LEVEL)
     else:
-        image.save(written, "PNG")
+        image.save(written, "PNG", compress_level=_PNG_LEVEL)
     return written.getvalue()
 
 

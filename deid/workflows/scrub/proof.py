@@ -97,7 +97,7 @@ class Proof:
         self._classifiers: list[Classifier] = []
         for folder in observers:
             network, record = load_network(folder)
-            network.to(device)
+            network.to(device).requires_grad_(False)
             if record.kind in (ModelKind.REID, ModelKind.ATTACKER):
                 assert record.weights is not None
                 self._critics[record.name], self._weights[record.name] = network, record.weights.sha256
@@ -160,9 +160,8 @@ class Proof:
         size = self._anonymizer.input.size
         one, other = (_sized(image, size, self._device) for image in (figures.before, figures.after))
         total = torch.zeros_like(one)
-        for network in self._critics.values():
-            with torch.no_grad():
-                wanted = _embed(network, one)
+        for name, network in self._critics.items():
+            wanted = torch.from_numpy(figures.templates[name].before)[None].to(self._device)
             middle = ((one + other) / 2).requires_grad_()
             likeness = functional.cosine_similarity(_embed(network, middle), wanted).sum()
             (slope,) = torch.autograd.grad(likeness, middle)
