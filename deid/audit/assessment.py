@@ -7,6 +7,7 @@ estimated.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,13 @@ class Answers:
 
     ranks: Ranks
     reciprocal: NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[Ranks, NDArray[np.float64]]]) -> Answers:
+        """Of several groups, each with its gallery."""
+        fields = ("patients", "higher", "tied", "others")
+        ranks = Ranks(*(np.concatenate([getattr(part, name) for part, _ in parts]) for name in fields))
+        return cls(ranks, np.concatenate([precision for _, precision in parts]))
 
 
 def not_assessed(reason: str) -> Section:
@@ -100,7 +108,7 @@ def assess(
         return not_assessed(reason)
     turned = directed(pairs, scores)
     scored = pairs.scored(turned)
-    many = int(pairs.genuine.sum()) >= LEAST_GENUINE
+    many = _different(pairs) >= LEAST_GENUINE
     statistics: dict[str, Statistic | None] = {"auc": auc_statistic, "eer": eer_statistic}
     for key, rate in _RATES.items():
         known = many and estimable(pairs.weights[~pairs.genuine], rate)
@@ -116,6 +124,12 @@ def assess(
     if many:
         section |= {"roc": _roc(pairs, turned), "histogram": _histogram(pairs, turned)}
     return section
+
+
+def _different(pairs: FairPairs) -> int:
+    """Genuine pairs of images: across two sides each stands twice."""
+    ends = np.sort(np.stack([pairs.first, pairs.second])[:, pairs.genuine], axis=0)
+    return int(np.unique(ends, axis=1).shape[1])
 
 
 def _searched(answers: Answers | None, seed: int) -> Section:

@@ -27,7 +27,7 @@ from deid.audit.pairing import LEAST_PATIENTS, numbers
 from deid.audit.pictures import AuditImages, Pictures
 from deid.audit.search import Codes, OwnImages, search, shares_below
 from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED, Evidence, judge, match_error, quantile
-from deid.reid.ranking import Ranks, found_within, patient_mean
+from deid.reid.ranking import Ranks, found_within, patient_mean, patient_share
 
 COMPARED = 200
 """Images at most where comparisons go pair by pair."""
@@ -115,7 +115,7 @@ def match(
     ranks = Ranks(patients, found.higher, found.tied, found.others)
     within: Codes | np.ndarray[tuple[int], np.dtype[np.float64]] = found_within(ranks, 1, len(images))
     return {
-        "rank_1": figure(patient_mean(within, patients, seed=seed)),
+        "rank_1": figure(patient_share(within, patients, seed=seed)),
         "auc": figure(patient_mean(1 - shares if turned else shares, patients, seed=seed)),
         "gallery": len(images),
         "chance_rank_1": round(1 / len(images), 6),

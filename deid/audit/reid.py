@@ -22,6 +22,7 @@ from deid.audit.pairing import enough, gallery_of_patients, numbers, study_pairs
 from deid.audit.pictures import AuditImages, Pictures
 from deid.audit.search import Codes, OwnImages, search
 from deid.audit.verdict import LINKABLE, NOT_ASSESSED, Evidence, judge, strongest, words
+from deid.core.errors import UsageError
 from deid.reid.pairs import FairPairs, both_ways
 from deid.reid.ranking import Ranks
 
@@ -148,19 +149,19 @@ class Bout:
     ) -> Answers | None:
         """Searches in galleries of one image a patient, by those patients' other studies.
 
-        Galleries of fewer than ten patients are left out. Where strangers score higher, the search is turned
-        round as the scores are.
+        Galleries of fewer than ten patients, or a quarter of the largest, are left out: ranks are stated for
+        the smallest. Where strangers score higher, the search is turned round as the scores are.
         """
         first, second = (self.sides[side] for side in geometry.split("_"))
         patients, studies = numbers(images.patients), numbers(images.studies)
         parts: list[tuple[Ranks, NDArray[np.float64]]] = []
-        for group in np.unique(self.groups):
+        sizes = {group: len(np.unique(patients[self.groups == group])) for group in np.unique(self.groups)}
+        least = max(_LEAST_GALLERY, max(sizes.values()) // 4)
+        for group in (group for group, size in sizes.items() if size >= least):
             own = np.flatnonzero(self.groups == group)
             pairwise = self.attacker.name in PAIR_BY_PAIR
             most = max(2 * _LEAST_GALLERY, options.compared * len(own) // len(images)) if pairwise else None
             queries, gallery = gallery_of_patients(own, patients, most, options.seed)
-            if len(gallery) < _LEAST_GALLERY:
-                continue
             known = OwnImages.of(patients[queries], patients[gallery], studies[queries], studies[gallery])
             probe, held = first.searchable(second, queries, gallery)
             found = search(-probe if turned else probe, held, known)
@@ -168,7 +169,7 @@ class Bout:
                 whose = patients[queries][found.queries]
                 ranks = Ranks(whose, found.higher, found.tied, found.others)
                 parts.append((ranks, found.average_precision))
-        return _joined(parts) if parts else None
+        return Answers.joined(parts) if parts else None
 
     def shuffled(self, images: AuditImages, geometry: Geometry, options: ReidOptions) -> Section | None:
         """The AUC where patients' labels are dealt out anew among the images of each group."""
@@ -289,8 +290,13 @@ def _train(findings: _Findings, adaptive: Mapping[str, TrainAttacker] | None) ->
         return "no attacker was trained on these images"
     if several < options.adaptive_patients:
         return f"fewer than {options.adaptive_patients} patients with several studies to train an attacker on"
-    known = [_restarted(findings, name, trainer) for name, trainer in adaptive.items()]
-    return "" if any(known) else "the folds of the patients are too small"
+    known, refused = False, "the folds of the patients are too small"
+    for name, trainer in adaptive.items():
+        try:
+            known |= _restarted(findings, name, trainer)
+        except UsageError as error:  # the others have still found what they found
+            refused = str(error)
+    return "" if known else refused
 
 
 def _restarted(findings: _Findings, name: str, trainer: TrainAttacker) -> bool:
@@ -390,9 +396,3 @@ def _random_change(findings: _Findings, ceiling: Section) -> Section:
     bout = findings.bouts[ceiling["attacker"]]
     sides = dict(bout.sides) | {"scrubbed": bout.attacker.templates(changed)}
     return replace(bout, sides=sides).figures(images, "original_scrubbed", findings.options)
-
-
-def _joined(parts: list[tuple[Ranks, NDArray[np.float64]]]) -> Answers:
-    fields = ("patients", "higher", "tied", "others")
-    ranks = Ranks(*(np.concatenate([getattr(part, name) for part, _ in parts]) for name in fields))
-    return Answers(ranks, np.concatenate([precision for _, precision in parts]))

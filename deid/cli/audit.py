@@ -53,7 +53,10 @@ Labels = Annotated[
     ),
 ]
 RecipeFile = Annotated[Path | None, typer.Option(help="Recipe that the release was made by.")]
-Preset = Annotated[str, typer.Option(help="research or basic; where no recipe is given.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(help="research or basic; where neither this nor --recipe is given, what the project says."),
+]
 Model = Annotated[str | None, typer.Option(help="Anonymizer that made the release, by name or folder.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything that is drawn.")]
 Device = Annotated[str, typer.Option(help="Where networks run: auto, cpu, cuda or mps.")]
@@ -92,7 +95,7 @@ def command(
     patients: Patients = None,
     labels: Labels = None,
     recipe: RecipeFile = None,
-    preset: Preset = "research",
+    preset: Preset = None,
     model: Model = None,
     out: OutOption = None,
     project: ProjectName = None,

@@ -218,7 +218,7 @@ class Journal:
 
         Args:
             options: The options as JSON types; stored sealed.
-            roots: Inputs and output of the run as JSON types, for ``audit``; stored sealed.
+            roots: Inputs, output and recipe of the run as JSON types, for ``audit``; stored sealed.
             recipe: Digest of the recipe.
         """
         sealed = (self._seal_json(options, b"options"), self._seal_json(roots, b"roots"))

@@ -107,7 +107,7 @@ def cmc(ranks: Ranks, gallery_size: int, up_to: int = 10, seed: int = 0) -> list
         CmcPoint(
             rank,
             gallery_size,
-            patient_mean(found_within(ranks, rank, gallery_size), ranks.patients, seed=seed),
+            patient_share(found_within(ranks, rank, gallery_size), ranks.patients, seed=seed),
             rank / gallery_size,
         )
         for rank in range(1, min(up_to, gallery_size) + 1)
@@ -153,6 +153,20 @@ def patient_mean(
     means = np.bincount(codes, weights=np.asarray(values, np.float64)) / np.bincount(codes)
     drawn = np.random.default_rng(seed).integers(len(means), size=(replicates, len(means)))
     return percentile_interval(float(means.mean()), means[drawn].mean(axis=1), level)
+
+
+def patient_share(values: ArrayLike, patients: ArrayLike, replicates: int = 1000, seed: int = 0) -> Interval:
+    """`patient_mean` of shares in 0..1, at 95 %, that knows what never, or always, may still mean.
+
+    Where no patient has any, the resampled ones have none either: the upper end is then that of the share
+    which so many patients would miss once in twenty (1 - 0.05^(1/n), the rule of three), and the lower end
+    likewise where all have it.
+    """
+    found = patient_mean(values, patients, replicates, seed)
+    missed = 1 - 0.05 ** (1 / max(1, len(np.unique(np.asarray(patients)))))
+    low = min(found.low, 1 - missed) if found.value >= 1 else found.low
+    high = max(found.high, missed) if found.value <= 0 else found.high
+    return Interval(found.value, low, high)
 
 
 def _masked(similarity: ArrayLike, allowed: ArrayLike | None) -> Floats:

@@ -13,6 +13,7 @@ from deid.audit.controls import psnr, random_change
 from deid.audit.pairing import study_pairs
 from deid.audit.reid import JOINED, reid
 from deid.audit.verdict import LINKABLE, NO_LINK, NOT_ASSESSED, TOO_WEAK, Evidence, judge, words
+from deid.core.errors import UsageError
 
 MANY = 110
 
@@ -135,6 +136,19 @@ def test_few_genuine_pairs_give_no_curve():
     section = reid(release(12, copy), {}, None, QUICK)["attackers"]["perceptual_hash"]["original_original"]
     assert section["genuine"] == 12 and section["tpr_at_fpr_1e-2"] is None
     assert "roc" not in section and "histogram" not in section
+    # Across two sides each pair stands twice, which makes it no two.
+    crossed = reid(release(12, copy), {}, None, QUICK)["attackers"]["perceptual_hash"]["original_scrubbed"]
+    assert crossed["genuine"] == 24 and crossed["tpr_at_fpr_1e-2"] is None
+    assert "roc" not in crossed and "histogram" not in crossed
+
+
+def test_a_trainer_that_refuses_takes_nothing_from_the_others():
+    def refuses(*images, seed):
+        raise UsageError("too little to learn from")
+
+    section = reid(release(MANY, copy), {"coarse": Coarse()}, {"trained": refuses}, QUICK)
+    assert section["verdict"] == "linkable" and section["frozen"]["auc"]["value"] > 0.8
+    assert section["adaptive"] == {"status": "not assessed", "reason": "too little to learn from"}
 
 
 def test_the_section_is_json_without_a_label_and_the_same_for_a_seed(mirror):
@@ -164,6 +178,16 @@ def test_a_random_change_is_as_strong_as_the_anonymizer():
     wanted = psnr(images.originals, images.scrubbed).mean()
     assert psnr(images.originals, changed).mean() == pytest.approx(wanted, abs=0.2)
     assert random_change(images.originals, images.originals, seed=3) is None
+
+
+@pytest.mark.parametrize(("small", "gallery"), [(5, 55), (9, 51), (11, 49), (20, 20)])
+def test_a_small_group_does_not_make_the_gallery_small(small, gallery):
+    """Ranks are stated for the smallest gallery, which a few children among adults would set."""
+    images = release(60, copy)
+    few = set(sorted(set(images.patients))[:small])
+    images = replace(images, sources=tuple("few" if name in few else "many" for name in images.patients))
+    found = reid(images, {"coarse": Coarse()}, None, QUICK)["attackers"]["coarse"]["original_scrubbed"]
+    assert found["gallery"] == gallery and found["patients"] == 60
 
 
 def test_large_releases_are_sampled_by_patient():

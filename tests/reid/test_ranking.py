@@ -9,6 +9,7 @@ from deid.reid.ranking import (
     found_within,
     mean_average_precision,
     patient_mean,
+    patient_share,
     rank_k,
     search,
 )
@@ -85,3 +86,14 @@ def test_patients_count_alike_in_the_mean():
     assert patient_mean([1, 1, 1, 0], list("aaab"), replicates=50).value == 0.5
     scores = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     assert mean_average_precision(scores, list("aaab"), list("ab")) == pytest.approx((1 + 0.5) / 2)
+
+
+@pytest.mark.parametrize(("patients", "missed"), [(1, 0.95), (12, 0.2209), (300, 0.0099)])
+def test_what_was_never_seen_has_the_bound_of_so_many_patients(patients, missed):
+    labels = np.repeat(np.arange(patients), 2)
+    never, always = (patient_share(np.full(len(labels), float(share)), labels) for share in (0, 1))
+    assert (never.value, never.low, always.value, always.high) == (0, 0, 1, 1)
+    assert never.high == pytest.approx(missed, abs=1e-4) and always.low == pytest.approx(1 - missed, abs=1e-4)
+    assert patient_mean(np.zeros(len(labels)), labels).high == 0
+    some = np.arange(len(labels)) % 2 * 1.0
+    assert patient_share(some, labels) == patient_mean(some, labels)

@@ -14,6 +14,7 @@ from workflows.command import Tool
 
 from deid.audit import schema
 from deid.core.errors import UsageError
+from deid.dicom.recipe import preset_recipe
 from deid.training.audit_attacker import AuditTraining
 from deid.training.phantoms import make_cohort, write_dicom
 from deid.workflows.audit import Attack, AuditOptions, audit
@@ -66,6 +67,31 @@ def test_the_last_run_of_a_project_is_audited(tmp_path, scrubbed):
     assert result["verdict"] == "no link found"
     assert done.exit_status == 0
     assert [row[0] for row in done.rows()] == ["reid", "linkage", "inversion", "header"]
+
+
+def test_a_release_is_audited_by_the_recipe_that_made_it(tmp_path, scrubbed):
+    """What another preset keeps would not be searched for."""
+    tool = Tool(tmp_path)
+    tool.scrub(scrubbed.source, "--preset", "basic", "--identity", "off")
+    made = read(audited(tmp_path / "report", state=tool.state))["manifest"]["recipe"]
+    assert made == preset_recipe("basic").digest() != preset_recipe("research").digest()
+    same = audited(tmp_path / "same", state=tool.state, preset="basic")
+    assert same.result["manifest"]["recipe"] == made
+    with pytest.raises(UsageError, match="another recipe"):
+        audited(tmp_path / "other", state=tool.state, preset="research")
+    # A dry run makes nothing.
+    tool.scrub(scrubbed.source, "--preset", "research", "--identity", "off", "--dry-run", status=None)
+    assert read(audited(tmp_path / "again", state=tool.state))["manifest"]["recipe"] == made
+
+
+def test_where_an_attack_that_was_asked_for_found_no_answer_the_whole_says_so(tmp_path):
+    write_dicom(make_cohort(6, 1, 1, "chest", 32), tmp_path / "in")
+    tool = Tool(tmp_path)
+    tool.direct(tmp_path / "in", identity="off")
+    result = read(audited(tmp_path / "report", state=tool.state, attacks=(Attack.HEADER, Attack.REID)))
+    assert (result["header"]["verdict"], result["reid"]["verdict"]) == ("no link found", "not assessed")
+    assert result["linkage"]["reason"] == "not asked for"
+    assert result["verdict"] == "not assessed"
 
 
 def test_an_audit_of_headers_says_nothing_of_networks(tmp_path, scrubbed):

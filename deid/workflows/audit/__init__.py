@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["Attack", "Audit", "AuditOptions", "Effort", "audit"]
 
 LINKABLE, NO_LINK = "linkable", "no link found"
+DEFAULT_PRESET = "research"
 NOT_WANTED, STOPPED = "not asked for", "the audit ended before"
 _PICTURES = (Attack.REID, Attack.LINKAGE, Attack.INVERSION, Attack.UTILITY, Attack.PLANE)
 _UNJUDGED = (Attack.UTILITY, Attack.PLANE)
@@ -75,13 +76,15 @@ def audit(
     """
     NoiseCounter.installed()  # what the libraries say holds values of the files
     options.check()
-    recipe = load_recipe(options.recipe) if options.recipe else preset_recipe(options.preset)
+    given = load_recipe(options.recipe) if options.recipe else None
+    if given is None and options.preset is not None:
+        given = preset_recipe(options.preset)
     if options.labels is not None:
         read_labels(options.labels, ())  # a table that cannot be read is refused before the work
     found = find_pairs(options, prompt)
     folder = ReportFolder.new(options.report, found.roots)
     document = Document.new(options.sr, found.roots) if options.sr else None
-    run = _Run(options, recipe, found, folder, progress, document)
+    run = _Run(options, _recipe_of(found, given), found, folder, progress, document)
     with run.timed("pairs"):
         patients = read_patients(options.patients) if options.patients else {}
         release = read_release(found.pairs, patients, lambda n: progress("pairs", n, len(found.pairs)))
@@ -244,7 +247,10 @@ class _Run:
         calls: dict[Attack, Callable[[], Section]] = {
             Attack.REID: lambda: ATTACKS["reid"](images, frozen, trainers, reid, shipped, self.annex),
             Attack.LINKAGE: lambda: ATTACKS["linkage"](
-                images, recognisers, seed=options.seed, annex=self.annex, compared=reid.compared
+                *(images, recognisers, len(images)),
+                seed=options.seed,
+                annex=self.annex,
+                compared=reid.compared,
             ),
             Attack.INVERSION: lambda: ATTACKS["inversion"](
                 images, networks.anonymizer, strength, recognisers, restorer, undo
@@ -314,10 +320,28 @@ class _Run:
         return Audit(self.folder.path, self.result, left_out, annex, document)
 
 
+def _recipe_of(found: Found, given: Recipe | None) -> Recipe:
+    """By what the release was made: what another recipe keeps would not be searched for.
+
+    Raises:
+        UsageError: The project knows another one than the one given.
+    """
+    if not found.recipe:
+        return given or preset_recipe(DEFAULT_PRESET)
+    made = Recipe.model_validate_json(found.recipe)
+    if given is not None and given.digest() != made.digest():
+        raise UsageError(
+            "the release was made by another recipe than the one given; leave --recipe and --preset out, and "
+            "the project says which, or give those of the scrub."
+        )
+    return made
+
+
 def _overall(result: Mapping[str, Any]) -> str:
-    """The worst verdict of all threats; what was not assessed says nothing."""
-    verdicts = {result[name].get("verdict") for name in THREATS}
-    return next((verdict for verdict in (LINKABLE, NO_LINK) if verdict in verdicts), NOT_ASSESSED)
+    """The worst verdict of the threats asked for: where one was not assessed, nobody knows of a link."""
+    asked = [result[name] for name in THREATS if result[name].get("reason") != NOT_WANTED]
+    verdicts = {section.get("verdict") for section in asked}
+    return next((verdict for verdict in (LINKABLE, NOT_ASSESSED) if verdict in verdicts), NO_LINK)
 
 
 def _is_changed(images: AuditImages) -> bool:

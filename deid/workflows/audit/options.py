@@ -76,7 +76,7 @@ class AuditOptions:
         patients: CSV path,patient, which goes before all headers.
         labels: CSV path,labels or uid,labels, of released files or originals: what the images show.
         recipe: Recipe that the release was made by; None for the preset.
-        preset: The preset.
+        preset: The preset; None for what the project says, else research.
         attacks: Which; empty for all that apply.
         effort: How thoroughly.
         gates: Conditions on the result.
@@ -99,7 +99,7 @@ class AuditOptions:
     patients: Path | None = None
     labels: Path | None = None
     recipe: Path | None = None
-    preset: str = "research"
+    preset: str | None = None
     attacks: tuple[Attack, ...] = ()
     effort: Effort = Effort.QUICK
     gates: tuple[Gate, ...] = ()

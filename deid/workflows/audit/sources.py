@@ -41,6 +41,7 @@ class Found:
         strays: Files of the release that are of no pair.
         model: Anonymizer that changed most of the images; empty if nothing says it.
         strength: Its strength, 0..1.
+        recipe: That of the last run as JSON; empty where no project knows it.
         state: The private state folder of the project; None where no project is known.
         part: Which part of the project's patients this is; None where no project is known.
     """
@@ -50,6 +51,7 @@ class Found:
     strays: tuple[Instance, ...] = ()
     model: str = ""
     strength: float = 1.0
+    recipe: str = ""
     state: Path | None = None
     part: Mapping[str, int | str] | None = None
 
@@ -124,4 +126,5 @@ def _of_journal(project: Project, journal: Journal, out: Path, originals: Path |
     roots = (out, project.state) if home == Path(home.anchor) else (home, out, project.state)
     split = project.pseudonyms().digest("audit split", str(shard.of)).hex()[:16]
     part: dict[str, int | str] = {"number": shard.number, "of": shard.of, "split": split}
-    return Found(pairs, roots, stray_files(every, out), model, strength, project.state, part)
+    recipe = next((str(run.roots["recipe"]) for run in journal.runs() if "recipe" in run.roots), "")
+    return Found(pairs, roots, stray_files(every, out), model, strength, recipe, project.state, part)

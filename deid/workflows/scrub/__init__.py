@@ -123,6 +123,8 @@ class _Run:
         reads = {"version": __version__, "index": INDEX, "patient_map": self._patients.digest}
         reads["home"] = self._inputs.home
         roots = {"input": str(options.source or ""), "home": self._inputs.home, "out": str(options.out)}
+        if not options.dry_run:
+            roots["recipe"] = self._setup.recipe
         number = self._journal.start_run(reads, roots, self._setup.context.hex())
         with self._timed("index"):
             found = self._index(number, reads)
